@@ -356,3 +356,28 @@ class Findings:
     regions: RegionMap | NotAssessed
     lesions: LesionMap | NotAssessed
     lnc: LncScore | NotAssessed
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """What one step cost: wall and CPU seconds, and the process's peak memory after it."""
+
+    name: str
+    seconds: float
+    cpu_seconds: float
+    peak_memory_mib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """How a result came about, for the run manifest and for DICOM's equipment modules.
+
+    `settings` is the resolved configuration as plain data; `libraries` maps a package to its
+    version; `started` is ISO 8601 with offset.
+    """
+
+    software_version: str
+    started: str
+    settings: Mapping[str, object]
+    libraries: Mapping[str, str]
+    steps: tuple[StepRecord, ...]
