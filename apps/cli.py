@@ -1,0 +1,114 @@
+"""The `lentiform` command: thin doors to the apps; heavy libraries load behind them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from operators.errors import EXIT_MEANINGS, LentiformError
+
+_EXIT_CODES = "\b\nExit codes:\n" + "\n".join(
+    f"  {code.value:>3}  {text}" for code, text in EXIT_MEANINGS.items()
+)
+
+app = typer.Typer(
+    help="Microbleeds, iron and the lenticulostriate complex from a brain MR study. "
+    "Research software, not a medical device.",
+    epilog=_EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+StudyFolder = Annotated[
+    Path, typer.Argument(metavar="STUDY", help="Folder of DICOM, however nested and mixed.")
+]
+OutFolder = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
+StudyUid = Annotated[
+    str | None, typer.Option(help="StudyInstanceUID, when the folder holds several studies.")
+]
+Config = Annotated[
+    Path | None, typer.Option(help="Your own app.yaml.", show_default="the project's app.yaml")
+]
+Models = Annotated[
+    Path | None,
+    typer.Option("--models", "-m", help="MONAI bundles.", show_default="the project's models"),
+]
+Seed = Annotated[int, typer.Option(help="Seed: the same seed gives the same subject.")]
+
+
+@app.command(epilog=_EXIT_CODES)
+def run(
+    study: StudyFolder,
+    out: OutFolder,
+    study_uid: StudyUid = None,
+    config: Config = None,
+    models: Models = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace an earlier result in OUT.")] = False,
+) -> None:
+    """Assess one study: DICOM SEG, SR, PDF and maps, findings.json, BIDS derivatives."""
+    from apps.map.run import RunPaths, run_study
+    from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS
+    from apps.map.summary import summary
+
+    paths = RunPaths(study, out, models or DEFAULT_MODELS, config or DEFAULT_CONFIG)
+    code = run_study(paths, study_uid=study_uid, overwrite=overwrite)
+    typer.echo(summary(out))
+    raise typer.Exit(code)
+
+
+@app.command()
+def inspect(study: StudyFolder, study_uid: StudyUid = None, config: Config = None) -> None:
+    """Say which series would take which role, and why each other was rejected."""
+    from apps.map.settings import DEFAULT_CONFIG, load_settings
+    from apps.map.summary import decisions_table
+    from operators.dicom_loader.load import inspect_study
+
+    settings = load_settings(config or DEFAULT_CONFIG)
+    inspection = inspect_study(study, settings=settings.dicom_loader, study_uid=study_uid)
+    typer.echo(decisions_table(inspection.decisions))
+    for warning in inspection.warnings:
+        typer.echo(f"note: {warning}")
+
+
+@app.command()
+def simulate(
+    out: OutFolder,
+    seed: Seed = 1,
+    style: Annotated[str, typer.Option(help="siemens, philips, ge or enhanced.")] = "siemens",
+    head: Annotated[
+        Path | None, typer.Option(help="FreeSurfer-numbered label map to use as anatomy.")
+    ] = None,
+) -> None:
+    """Write one simulated subject as a DICOM study, with its truth beside it."""
+    from apps.phantom.study import simulate_study
+
+    folder = simulate_study(out, seed=seed, style=style, head=head)
+    typer.echo(f"study: {folder}")
+
+
+@app.command()
+def demo(out: OutFolder = Path("demo"), seed: Seed = 1) -> None:
+    """Simulate a study, assess it, and compare what was found with what was planted."""
+    from apps.demo import run_demo
+
+    report, code = run_demo(out, seed=seed)
+    typer.echo(report)
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """Run the command; a LentiformError becomes its message and its exit code."""
+    try:
+        app()
+    except LentiformError as error:
+        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""One study through the graph, from a request to an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS, load_settings
+from operators.errors import ConfigurationError, ExitCode, IncompleteRun, LentiformError
+
+_STACK_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaths:
+    """Where a run reads and writes; `config` is an app.yaml."""
+
+    study: Path
+    out: Path
+    models: Path = DEFAULT_MODELS
+    config: Path = DEFAULT_CONFIG
+
+
+def run_study(
+    paths: RunPaths, *, study_uid: str | None = None, overwrite: bool = False
+) -> ExitCode:
+    """Assess one study and write its results into `paths.out`.
+
+    Raises a LentiformError, or whatever a step raised; then nothing was written.
+    """
+    settings = load_settings(paths.config)
+    if not (paths.models / "lesion_segmenter").is_dir():
+        message = (
+            f"{paths.models} holds no lesion_segmenter bundle. Give the models folder of the "
+            "repository (or your own) with -m."
+        )
+        raise ConfigurationError(message)
+    _prepare_process(settings.resources.cpu)
+    from apps.map.app import LentiformApplication, Request
+    from apps.map.steps import Steps
+
+    started = datetime.now().astimezone().isoformat(timespec="seconds")
+    steps = Steps()
+    request = Request(settings, study_uid, overwrite, started)
+    argv = [
+        sys.executable, "lentiform", "-i", str(paths.study), "-o", str(paths.out),
+        "-m", str(paths.models), "-l", "WARN",
+    ]
+    try:
+        LentiformApplication(argv, request=request, steps=steps).run()
+    finally:
+        steps.close()
+    return _outcome(paths.out, started)
+
+
+def report_error(error: LentiformError) -> ExitCode:
+    """Say on standard error what went wrong; the exit code that goes with it."""
+    print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def _prepare_process(threads: int) -> None:
+    """Quiet Holoscan, give its threads the stack it asks for, bound the numeric libraries."""
+    os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "CRITICAL")
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", str(threads))
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    if soft != resource.RLIM_INFINITY and soft < _STACK_BYTES:
+        wanted = _STACK_BYTES if hard == resource.RLIM_INFINITY else min(_STACK_BYTES, hard)
+        resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
+    from apps.map.cuda_runtime import preload
+
+    preload()
+
+
+def _outcome(out: Path, started: str) -> ExitCode:
+    """The exit code this run wrote; IncompleteRun if the result in `out` is not of this run."""
+    manifest = out / "manifest.json"
+    if manifest.is_file():
+        record = json.loads(manifest.read_text(encoding="utf-8"))
+        if record["provenance"]["started"] == started:
+            return ExitCode(record["status"]["exit_code"])
+    message = (
+        f"The graph ended without a result in {out}: a step never received its input. "
+        "Run again with HOLOSCAN_LOG_LEVEL=DEBUG and report what it prints."
+    )
+    raise IncompleteRun(message)

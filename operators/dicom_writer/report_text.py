@@ -1,0 +1,147 @@
+"""The words of the report: what a neuroradiologist would dictate from the findings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from operators.labels import LESIONS, LesionClass, MarsCategory, Side
+from operators.types import (
+    CoregisteredStudy,
+    Findings,
+    Lesion,
+    LesionMap,
+    NotAssessed,
+    Role,
+    Series,
+)
+
+ROLE_WORDS: Mapping[Role, str] = {
+    Role.SWI: "SWI",
+    Role.MAGNITUDE: "GRE magnitude",
+    Role.PHASE: "GRE phase",
+    Role.QSM: "QSM",
+    Role.MIP: "SWI minimum intensity projection",
+    Role.T2W: "T2-weighted",
+    Role.T1W: "T1-weighted",
+    Role.FA: "fractional anisotropy",
+    Role.MD: "mean diffusivity",
+    Role.DWI: "diffusion-weighted",
+    Role.CBF: "cerebral blood flow",
+    Role.ASL: "arterial spin labelling",
+}
+NEVER_ASSESSED = "Superficial siderosis and change since an earlier scan are not assessed."
+
+
+def impression(findings: Findings) -> list[str]:
+    """Two to four sentences: lesions, iron, LNC."""
+    sentences = _lesion_impression(findings.lesions)
+    if isinstance(findings.lnc, NotAssessed):
+        sentences.append(f"Lenticulostriate complex: not assessed. {findings.lnc.reason}")
+    else:
+        sentences.append("Lenticulostriate complex: measured values below; no score is derived.")
+    return sentences
+
+
+def pattern(lesions: Sequence[Lesion]) -> str:
+    """Imaging pattern of microbleeds; clinical criteria are not evaluated.
+
+    Cerebellar bleeds count neither as lobar nor as deep (Boston criteria 2.0, Charidimou et al.,
+    Lancet Neurol 2022;21:714).
+    """
+    bleeds = [lesion for lesion in lesions if lesion.kind is LesionClass.MICROBLEED]
+    present = {lesion.location.category for lesion in bleeds if lesion.location}
+    if not bleeds:
+        return "none"
+    lobar, deep = MarsCategory.LOBAR in present, MarsCategory.DEEP in present
+    if lobar and deep:
+        return "mixed lobar and deep"
+    if lobar or deep:
+        return "strictly lobar" if lobar else "strictly deep"
+    if MarsCategory.INFRATENTORIAL in present:
+        return "infratentorial only"
+    return "unclassified location"
+
+
+def location_rows(lesions: Sequence[Lesion], kind: LesionClass) -> list[tuple[str, int, int, int]]:
+    """(MARS location, left, right, midline) counts of one class, locations with any, by count."""
+    counts: dict[str, Counter[Side]] = {}
+    for lesion in lesions:
+        if lesion.kind is kind:
+            mars = lesion.location.mars if lesion.location else None
+            side = lesion.location.side if lesion.location else Side.MIDLINE
+            counts.setdefault(mars or "unclassified", Counter())[side] += 1
+    rows = [
+        (name, sides[Side.LEFT], sides[Side.RIGHT], sides[Side.MIDLINE])
+        for name, sides in counts.items()
+    ]
+    return sorted(rows, key=lambda row: (-sum(row[1:]), row[0]))
+
+
+def technique(study: CoregisteredStudy) -> list[str]:
+    """One line per contrast: where it comes from, field strength, echo times, voxel size."""
+    return [
+        f"{ROLE_WORDS[role]}: {_series_words(series)}"
+        for role, series in study.study.series.items()
+        if role in study.contrasts or role in (Role.DWI, Role.ASL)
+    ]
+
+
+def limits(findings: Findings) -> list[str]:
+    """What this report cannot say, and why."""
+    dropped = [
+        f"{ROLE_WORDS[role]} was not used: {reason}"
+        for role, reason in findings.study.dropped.items()
+    ]
+    notes = [] if isinstance(findings.lnc, NotAssessed) else list(findings.lnc.notes)
+    return [*dropped, *notes, *findings.study.study.warnings, NEVER_ASSESSED]
+
+
+def _lesion_impression(lesions: LesionMap | NotAssessed) -> list[str]:
+    if isinstance(lesions, NotAssessed):
+        return [f"Microbleeds and iron deposits: not assessed. {lesions.reason}"]
+    bleeds = lesions.of(LesionClass.MICROBLEED)
+    sentences = [_bleeds_sentence(bleeds)]
+    iron = lesions.of(LesionClass.IRON_DEPOSIT)
+    name = LESIONS[LesionClass.IRON_DEPOSIT].name.lower()
+    sentences.append(f"{_number(len(iron), name)}.")
+    mimics = [*lesions.of(LesionClass.CALCIFICATION), *lesions.of(LesionClass.VESSEL)]
+    if mimics:
+        sentences.append(f"{_number(len(mimics), 'mimic')} set apart (calcification or vessel).")
+    return sentences
+
+
+def _bleeds_sentence(bleeds: Sequence[Lesion]) -> str:
+    if not bleeds:
+        return "No cerebral microbleed found."
+    categories = Counter(
+        lesion.location.category.value
+        for lesion in bleeds
+        if lesion.location and lesion.location.category
+    )
+    where = ", ".join(f"{count} {name}" for name, count in categories.most_common())
+    words = _number(len(bleeds), "cerebral microbleed")
+    return f"{words} ({where or 'location unclassified'}); imaging pattern: {pattern(bleeds)}."
+
+
+def _number(count: int, noun: str) -> str:
+    if count == 0:
+        return f"No {noun} found"
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def _series_words(series: Series) -> str:
+    if series.is_derived:
+        origin = " and ".join(ROLE_WORDS[role] for role in series.derived_from)
+        source = f"computed by Lentiform from {origin}"
+    else:
+        source = f"acquired, “{series.description}”"
+    spacing = " x ".join(f"{mm:.2g}" for mm in series.volumes[0].spacing)
+    echoes = sorted({s.echo_time_ms for s in series.samples if s.echo_time_ms is not None})
+    field = series.acquisition.field_strength_t
+    parts = [source, f"{spacing} mm"]
+    if field is not None:
+        parts.append(f"{field:g} T")
+    if echoes:
+        parts.append(f"TE {' / '.join(f'{echo:g}' for echo in echoes)} ms")
+    return ", ".join(parts)
