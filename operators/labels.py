@@ -195,3 +195,34 @@ NO_UNIT = Code("1", "UCUM", "no units")
 RATIO = Code("{ratio}", "UCUM", "ratio")
 PERCENT = Code("%", "UCUM", "percent")
 CBF_UNIT = Code("ml/[100]g/min", "UCUM", "ml/[100]g/min")
+MM2_PER_S = Code("mm2/s", "UCUM", "square millimeter per second")
+MAXIMUM = Code("56851009", "SCT", "Maximum")
+MINIMUM = Code("255605001", "SCT", "Minimum")
+PRESENT = Code("52101004", "SCT", "Present")
+ABSENT = Code("272519000", "SCT", "Absent")
+NOT_EVALUATED = Code("373121007", "SCT", "Not Evaluated")
+BRAIN_MRI = Code("24590-2", "LN", "Brain MRI")
+LNC = Code("LNC", PRIVATE_SCHEME, "Lenticulostriate artery-neural complex")
+IMAGING_PATTERN = Code("PATTERN", PRIVATE_SCHEME, "Imaging pattern of microbleeds")
+ASYMMETRY = Code("ASYMMETRY", PRIVATE_SCHEME, "Left minus right over their mean")
+COVERAGE = Code("COVERAGE", PRIVATE_SCHEME, "Share of the region measured")
+
+
+class Pattern(StrEnum):
+    """Where the microbleeds are, by image alone; no clinical criterion is evaluated.
+
+    Cerebellar bleeds count neither as lobar nor as deep, brain stem bleeds as deep (Boston
+    criteria 2.0, Charidimou et al., Lancet Neurol 2022;21:714); bleeds below the tentorium alone
+    are a pattern of their own.
+    """
+
+    NONE = "none"
+    LOBAR = "strictly lobar"
+    DEEP = "strictly deep"
+    MIXED = "mixed"
+    INFRATENTORIAL = "infratentorial only"
+    UNCLASSIFIED = "unclassified"
+
+    @property
+    def code(self) -> Code:
+        return Code(self.name, PRIVATE_SCHEME, f"Microbleed pattern: {self.value}")
