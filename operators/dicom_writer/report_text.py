@@ -87,6 +87,11 @@ def technique(study: CoregisteredStudy) -> list[str]:
     ]
 
 
+def reference_words(study: CoregisteredStudy) -> str:
+    """What lesions were counted on; a count means nothing without field, echo time and voxels."""
+    return f"{ROLE_WORDS[study.reference]}, {_series_words(study.study.series[study.reference])}"
+
+
 def limits(findings: Findings) -> list[str]:
     """What this report cannot say, and why."""
     dropped = [

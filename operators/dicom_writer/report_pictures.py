@@ -1,0 +1,138 @@
+"""Key pictures of the report, as PNG: radiological display, patient's right on the left."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.labels import LESIONS, LNC_NAMES, STRUCTURES, LesionClass
+from operators.types import CoregisteredStudy, Lesion, LesionMap, RegionMap, Role
+
+if TYPE_CHECKING:
+    from highdicom import Volume
+
+_HALF_FIELD_MM = 22.0
+_PANELS: tuple[tuple[Role, str], ...] = (
+    (Role.SWI, "SWI"),
+    (Role.MAGNITUDE, "GRE"),
+    (Role.QSM, "QSM"),
+    (Role.T2W, "T2"),
+)
+_WINDOWS: dict[Role, tuple[float, float]] = {
+    Role.QSM: (-0.15, 0.25),
+    Role.FA: (0.0, 0.8),
+}
+"""Fixed display windows, in the unit of the contrast; the others follow the brain's percentiles."""
+
+
+def key_lesions(lesions: LesionMap, limit: int) -> tuple[Lesion, ...]:
+    """The lesions worth a picture: microbleeds, then iron, then mimics, each largest first."""
+    order = list(LesionClass)
+    ranked = sorted(lesions.lesions, key=lambda x: (order.index(x.kind), -x.volume_mm3))
+    return tuple(ranked[:limit])
+
+
+def lesion_picture(study: CoregisteredStudy, lesions: LesionMap, lesion: Lesion) -> bytes:
+    """One lesion at its centre slice in every susceptibility contrast, outlined in its colour."""
+    present = [(role, name) for role, name in _PANELS if role in study.contrasts][:3]
+    upright = _upright(lesions.labels)
+    centre = upright.map_reference_to_indices(
+        np.array([lesion.centroid_lps_mm]), round_output=True
+    )[0]
+    window = _crop(upright, centre)
+    outline = np.asarray(upright.array[window] == lesion.index)
+    figure, axes = _figure(len(present), width=1.5)
+    colour = np.array(LESIONS[lesion.kind].rgb) / 255
+    for axis, (role, name) in zip(axes, present, strict=True):
+        image = _upright(study.contrasts[role])
+        low, high = _window(role, image.array)
+        _show(axis, np.asarray(image.array[window]), upright, (low, high))
+        axis.contour(outline, levels=[0.5], colors=[colour], linewidths=0.8)
+        axis.set_title(name, fontsize=6, pad=2)
+    return _png(figure)
+
+
+def region_picture(study: CoregisteredStudy, regions: RegionMap) -> bytes:
+    """LNC regions on T1 (or the reference), with FA and CBF beside it, through the putamina."""
+    labels = _upright(regions.labels)
+    numbers = [n for n, structure in STRUCTURES.items() if structure.name in LNC_NAMES]
+    inside = np.isin(labels.array, numbers)
+    level = int(np.argmax(inside.sum(axis=(1, 2))))
+    base = Role.T1W if Role.T1W in study.contrasts else study.reference
+    present = [base, *(r for r in (Role.FA, Role.CBF, Role.QSM) if r in study.contrasts)][:3]
+    figure, axes = _figure(len(present), width=2.3)
+    for axis, role in zip(axes, present, strict=True):
+        image = _upright(study.contrasts[role])
+        _show(axis, np.asarray(image.array[level]), labels, _window(role, image.array))
+        _outline_regions(axis, np.asarray(labels.array[level]), numbers)
+        axis.set_title(role.value.upper().replace("_", " "), fontsize=7, pad=2)
+        _mark_sides(axis)
+    return _png(figure)
+
+
+def _outline_regions(axis: Any, labels: NDArray[Any], numbers: Sequence[int]) -> None:
+    for number in numbers:
+        if (labels == number).any():
+            colour = np.array(STRUCTURES[number].rgb) / 255
+            axis.contour(labels == number, levels=[0.5], colors=[colour], linewidths=0.7)
+
+
+def _upright(volume: Volume) -> Volume:
+    """Axes turned to foot-head, front-back, right-left: a radiologist's axial view."""
+    return volume.to_patient_orientation("HPL")
+
+
+def _crop(volume: Volume, centre: NDArray[Any]) -> tuple[int | slice, ...]:
+    rows, columns = (int(round(_HALF_FIELD_MM / mm)) for mm in volume.spacing[1:])
+    middle = [int(np.clip(c, 0, n - 1)) for c, n in zip(centre, volume.spatial_shape, strict=True)]
+    return (
+        middle[0],
+        slice(max(middle[1] - rows, 0), middle[1] + rows + 1),
+        slice(max(middle[2] - columns, 0), middle[2] + columns + 1),
+    )
+
+
+def _window(role: Role, array: NDArray[Any]) -> tuple[float, float]:
+    if role in _WINDOWS:
+        return _WINDOWS[role]
+    finite = array[np.isfinite(array) & (array > 0)]
+    if finite.size == 0:
+        return 0.0, 1.0
+    return 0.0, float(np.percentile(finite, 99))
+
+
+def _figure(count: int, *, width: float) -> tuple[Any, Sequence[Any]]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * count, width * 1.12), dpi=200, facecolor="black")
+    FigureCanvasAgg(figure)
+    axes = [figure.add_subplot(1, count, i + 1) for i in range(count)]
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.9, wspace=0.03)
+    return figure, axes
+
+
+def _show(
+    axis: Any, plane: NDArray[Any], grid: Volume, window: tuple[float, float]
+) -> None:
+    aspect = grid.spacing[1] / grid.spacing[2]
+    shown = np.nan_to_num(plane, nan=window[0])
+    axis.imshow(shown, cmap="gray", vmin=window[0], vmax=window[1], aspect=aspect,
+                interpolation="bilinear")
+    axis.set_axis_off()
+    axis.title.set_color("white")
+
+
+def _mark_sides(axis: Any) -> None:
+    for x, letter in ((0.04, "R"), (0.93, "L")):
+        axis.text(x, 0.5, letter, color="white", fontsize=6, transform=axis.transAxes)
+
+
+def _png(figure: Any) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", facecolor="black")
+    return stream.getvalue()
