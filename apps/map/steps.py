@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
-from typing import TextIO
+from typing import Any, TextIO
 
 from operators.types import StepRecord
 
@@ -56,7 +56,7 @@ class Steps:
         if self._bar is not None:
             self._bar.close()
 
-    def _terminal_bar(self):  # type: ignore[no-untyped-def]
+    def _terminal_bar(self) -> Any:
         from tqdm import tqdm
 
         layout = "{desc:<20} {bar:30} {percentage:3.0f} %  {elapsed}, about {remaining} left"

@@ -87,7 +87,7 @@ def _upright(volume: Volume) -> Volume:
 
 
 def _crop(volume: Volume, centre: NDArray[Any]) -> tuple[int | slice, ...]:
-    rows, columns = (int(round(_HALF_FIELD_MM / mm)) for mm in volume.spacing[1:])
+    rows, columns = (round(_HALF_FIELD_MM / mm) for mm in volume.spacing[1:])
     middle = [int(np.clip(c, 0, n - 1)) for c, n in zip(centre, volume.spatial_shape, strict=True)]
     return (
         middle[0],
