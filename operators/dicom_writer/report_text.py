@@ -98,7 +98,8 @@ def limits(findings: Findings) -> list[str]:
         f"{ROLE_WORDS[role]} was not used: {reason}"
         for role, reason in findings.study.dropped.items()
     ]
-    notes = [] if isinstance(findings.lnc, NotAssessed) else list(findings.lnc.notes)
+    answers = (findings.lesions, findings.lnc)
+    notes = [note for a in answers if not isinstance(a, NotAssessed) for note in a.notes]
     return [*dropped, *notes, *findings.study.study.warnings, NEVER_ASSESSED]
 
 
