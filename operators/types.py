@@ -286,6 +286,7 @@ class LesionMap:
     probabilities : float32 per network class.
     lesions : sorted by index; empty means none found.
     inputs : contrasts the network saw; missing ones were zero.
+    notes : sentences for the report (what a missing contrast costs, candidates not listed).
     """
 
     labels: Volume
@@ -293,6 +294,7 @@ class LesionMap:
     lesions: tuple[Lesion, ...]
     inputs: tuple[Role, ...]
     model: ModelIdentity
+    notes: tuple[str, ...] = ()
 
     def of(self, kind: LesionClass) -> tuple[Lesion, ...]:
         """The lesions of one class."""
