@@ -14,6 +14,7 @@ from apps.phantom.dicom.header import (
     Identity,
     common_header,
     decimals,
+    encoded,
     finish_file,
     real_world_mapping,
     window,
@@ -30,7 +31,7 @@ def classic_objects(scan: Scan, identity: Identity) -> Iterator[Dataset]:
     base = _series_header(scan, identity)
     number = 0
     for index, volume in enumerate(scan.volumes):
-        shared = _volume_header(base, scan, index, identity)
+        shared = encoded(_volume_header(base, scan, index, identity))
         geometry = Geometry.of(volume.affine_lps_mm, len(volume.pixels))
         number = 0 if scan.restart_instances else number
         for position in range(len(volume.pixels)):

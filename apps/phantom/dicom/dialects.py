@@ -87,7 +87,7 @@ _PHILIPS = Dialect(
 _GE = Dialect(
     "GE MEDICAL SYSTEMS", "SIGNA Premier", "29",
     {
-        _C.GRE: "Ax 3D mGRE", _C.SWI: "Ax SWAN", _C.MIP: "Ax SWAN Min IP", _C.QSM: "QSM: Ax 3D mGRE",
+        _C.GRE: "Ax 3D mGRE", _C.SWI: "Ax SWAN", _C.MIP: "Ax SWAN Min IP", _C.QSM: "QSM",
         _C.T2W: "Ax T2 FSE", _C.T1W: "T1 BRAVO", _C.FA: "Fractional Aniso.",
         _C.MD: "Average DC", _C.DWI: "Ax DTI", _C.CBF: "CBF: 3D ASL", _C.ASL: "3D ASL",
         _C.LOCALIZER: "3-pl loc", _C.FIELD_MAP: "Field map GRE", _C.B0_MAP: "B0 map (Hz)",

@@ -24,7 +24,7 @@ _DIMENSIONS = (
     ("ComplexImageComponent", "MRImageFrameTypeSequence"),
     ("TemporalPositionIndex", "FrameContentSequence"),
 )
-_PULSE_SEQUENCE = {
+_PULSE_SEQUENCE: dict[str, object] = {
     "MultiPlanarExcitation": "NO",
     "PhaseContrast": "NO",
     "TimeOfFlightContrast": "NO",
@@ -37,7 +37,7 @@ _PULSE_SEQUENCE = {
     "RectilinearPhaseEncodeReordering": "LINEAR",
     "NumberOfKSpaceTrajectories": 1,
 }
-_FIXED = {
+_FIXED: dict[str, object] = {
     "ResonantNucleus": "1H",
     "KSpaceFiltering": "NONE",
     "ApplicableSafetyStandardAgency": "IEC",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import DSfloat
 
@@ -88,6 +89,14 @@ def finish_file(dataset: Dataset) -> Dataset:
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta = meta
     return dataset
+
+
+def encoded(header: Dataset) -> Dataset:
+    """The same header with its values already in bytes: many copies of it are quickly written."""
+    buffer = BytesIO()
+    header.save_as(buffer, implicit_vr=False, little_endian=True)
+    buffer.seek(0)
+    return dcmread(buffer, force=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,29 +1,16 @@
-"""What a scanner's reconstruction makes beside the images: SWI, projections, other slice planes."""
+"""What a scanner reconstructs beside the images: projections, other slice planes."""
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+Values = TypeVar("Values", NDArray[np.float32], NDArray[np.complex128])
+
 MINIP_SLICES = 8
 """Slab of the sliding minimum projection: N slices give N - 7 (Siemens)."""
-
-
-def susceptibility_weighted(
-    magnitude: NDArray[np.float32], phase_rad: NDArray[np.float32], *, window: float = 0.25
-) -> NDArray[np.float32]:
-    """SWI as scanners make it, slice by slice: homodyne high-pass, mask to the fourth power.
-
-    Haacke et al., Magn Reson Med 2004;52:612. Positive local phase (paramagnetic, as the phantom
-    defines it) darkens. `window` is the width of the Hann low-pass as a share of k-space.
-    """
-    complex_image = magnitude * np.exp(1j * phase_rad.astype(np.float64))
-    rows, columns = magnitude.shape[1:]
-    low_pass = np.outer(_hann(rows, window), _hann(columns, window))
-    smooth = np.fft.ifft2(np.fft.fft2(complex_image) * low_pass)
-    local = np.angle(complex_image * np.conj(smooth))
-    mask = np.clip(1 - local / np.pi, 0, 1)
-    return np.asarray(magnitude * mask**4, dtype=np.float32)
 
 
 def sliding_minimum(
@@ -41,14 +28,14 @@ def sliding_minimum(
 
 
 def resample(
-    array: NDArray[np.generic], affine_lps_mm: NDArray[np.float64],
+    array: Values, affine_lps_mm: NDArray[np.float64],
     target_affine_lps_mm: NDArray[np.float64], shape: tuple[int, int, int],
-) -> NDArray[np.generic]:
+) -> Values:
     """Linear resampling onto another grid; 0 outside. Real or complex."""
     from scipy.ndimage import affine_transform
 
     to_source = np.linalg.inv(affine_lps_mm) @ target_affine_lps_mm
-    resampled: NDArray[np.generic] = affine_transform(
+    resampled: Values = affine_transform(
         array, to_source[:3, :3], to_source[:3, 3], output_shape=shape, order=1
     )
     return resampled
@@ -74,8 +61,3 @@ def centre_of(
     )
     return centre
 
-
-def _hann(length: int, window: float) -> NDArray[np.float64]:
-    frequency = np.abs(np.fft.fftfreq(length))
-    half = window / 2
-    return np.where(frequency < half, np.cos(np.pi * frequency / (2 * half)) ** 2, 0.0)

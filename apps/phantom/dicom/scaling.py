@@ -46,7 +46,7 @@ def quantise(
     """`array` x `gain` as the nearest 12 bit stored values; what is out of range is clipped."""
     slope, intercept, _ = scaling or IDENTITY
     stored = np.rint((array.astype(np.float64) * gain - intercept) / slope)
-    return np.clip(stored, 0, STORED_MAX).astype(np.uint16)
+    return np.asarray(np.clip(stored, 0, STORED_MAX), dtype=np.uint16)
 
 
 def encode(

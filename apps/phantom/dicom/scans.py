@@ -8,7 +8,6 @@ import numpy as np
 
 from apps.phantom.dicom.decoys import decoy_series, projection
 from apps.phantom.dicom.dialects import DIALECTS, SEQUENCES
-from apps.phantom.dicom.reconstruction import susceptibility_weighted
 from apps.phantom.dicom.scaling import encode, encode_phase
 from apps.phantom.dicom.scan import (
     Component,
@@ -19,6 +18,7 @@ from apps.phantom.dicom.scan import (
     StudyOptions,
     VendorStyle,
 )
+from apps.phantom.scanner_swi import susceptibility_weighted
 from apps.phantom.types import Image, Subject
 from operators.types import AslKind, Role, Unit
 
@@ -172,7 +172,8 @@ class _Scanner:
         if Role.MAGNITUDE not in images or Role.PHASE not in images:
             return None
         magnitude, phase = images[Role.MAGNITUDE], images[Role.PHASE]
-        array = susceptibility_weighted(magnitude.volumes[-1].array, phase.volumes[-1].array)
+        signal = magnitude.volumes[-1].array * np.exp(1j * phase.volumes[-1].array)
+        array = susceptibility_weighted(signal.astype(np.complex64))
         volume = magnitude.volumes[-1].with_array(array)
         return Image(Role.SWI, (volume,), magnitude.samples[-1:], Unit.ARBITRARY)
 

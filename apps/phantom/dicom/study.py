@@ -25,7 +25,8 @@ def write_study(
 
     UIDs, file names and pixels follow from subject, style, options and seed alone. Files lie in
     nested folders, in shuffled order, some without suffix. Raises ValueError for what the style
-    cannot say (sheared axes, absolute CBF of a relative map), OSError if `folder` cannot be written.
+    cannot say (sheared axes, absolute CBF of a relative map), OSError if `folder` is not
+    writable.
     """
     options = options or StudyOptions()
     content = f"{subject.seed} {subject.anatomy} {subject.protocol} {options}"
