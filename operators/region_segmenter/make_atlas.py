@@ -27,9 +27,10 @@ ORIGIN_MM = (0, -134, -72)
 TISSUE_T1 = 0.5
 """Template T1 between CSF and grey matter; own choice, half of white matter."""
 FAR_MM = 99.0
-DEEP_FROM_CORTEX_MM = 10.0
-DEEP_FROM_VENTRICLE_MM = 10.0
-"""White matter is deep or periventricular beyond or within these distances; own choice."""
+JUXTACORTICAL_MM = 4.0
+"""White matter this near the cortex belongs to its lobe (Kim et al., Biol Psychiatry 2008;64:273)."""
+PERIVENTRICULAR_MM = 10.0
+"""White matter this near a ventricle is periventricular (DeCarli et al., Stroke 2005;36:50)."""
 NUCLEI = {
     "caudate nucleus": drawn.CAUDATE,
     "putamen": drawn.PUTAMEN,
@@ -37,6 +38,7 @@ NUCLEI = {
     "thalamus": drawn.THALAMUS,
 }
 LOBES = ("frontal lobe", "parietal lobe", "temporal lobe", "occipital lobe", "cerebellum")
+DEEP = "deep and periventricular white matter"
 MIDLINE = ("corpus callosum", "brain stem", "ventricles")
 
 
@@ -151,15 +153,46 @@ def ventricles(t1: Field) -> Mask:
 
 
 def deep_white_matter(white: Field, grey: Field, labels: Labels, csf: Mask) -> Mask:
-    """White matter of the lobes within 10 mm of a ventricle or over 10 mm from the cortex."""
+    """White matter of the lobes, periventricular or deeper than the juxtacortical layer.
+
+    The walls of the ventricles (3 mm) and what lies between the nuclei count as deep too.
+    """
     from scipy.ndimage import distance_transform_edt
 
-    cerebrum = np.isin(labels, [number(n) for n in (*LOBES[:4], "insula")])
-    cortex = cerebrum & (grey > 0.5)
-    near = distance_transform_edt(~csf) <= DEEP_FROM_VENTRICLE_MM
-    deep = distance_transform_edt(~cortex) > DEEP_FROM_CORTEX_MM
     lobar = np.isin(labels, [number(n) for n in LOBES[:4]])
-    return np.asarray(lobar & (white > 0.5) & (near | deep), dtype=bool)
+    cortex = (lobar | (labels == number("insula"))) & (grey > 0.5)
+    to_ventricle = distance_transform_edt(~csf)
+    deep = distance_transform_edt(~cortex) > JUXTACORTICAL_MM
+    temporal = labels == number("temporal lobe")
+    core = np.zeros(labels.shape, dtype=bool)
+    core[:31, 101:142, 69:95] = True  # x below 31, y -33 to 7, z -3 to 22 mm
+    wall = ((to_ventricle <= 3) & ~temporal) | core
+    core_white = (white > 0.5) & ((to_ventricle <= PERIVENTRICULAR_MM) | deep)
+    return lobar & (largest(core_white, opening_mm=2) | wall)
+
+
+def largest(mask: Mask, *, opening_mm: int = 0) -> Mask:
+    """The largest connected part, after thin bridges and spurs are opened away."""
+    from scipy.ndimage import binary_opening, label
+
+    if opening_mm:
+        mask = binary_opening(mask, iterations=opening_mm)
+    parts, _ = label(mask)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    return np.asarray(parts == sizes.argmax(), dtype=bool)
+
+
+def absorb_islands(labels: Labels) -> Labels:
+    """Give every part of a lobe cut off from its main body to the nearest other structure."""
+    from scipy.ndimage import distance_transform_edt
+
+    islands = np.zeros(labels.shape, dtype=bool)
+    for key in map(number, LOBES):
+        islands |= (labels == key) & ~largest(labels == key)
+    trusted = (labels > 0) & ~islands
+    nearest = distance_transform_edt(~trusted, return_distances=False, return_indices=True)
+    return np.where(islands, labels[tuple(nearest)], labels)
 
 
 def right_half(t1: Field, grey: Field, white: Field, brain: Mask) -> Labels:
@@ -175,19 +208,16 @@ def right_half(t1: Field, grey: Field, white: Field, brain: Mask) -> Labels:
     labels = lobes(t1, brain)
     labels[(distance_transform_edt(~tissue) > 3) | ~brain] = 0
     labels[insula & brain] = number("insula")
-    labels[inside(drawn.BRAIN_STEM) & tissue] = number("brain stem")
     labels[deep_white_matter(white, grey, labels, csf)] = number(DEEP)
     labels[inside(drawn.VENTRAL_DIENCEPHALON) & tissue] = number(DEEP)
+    labels[inside(drawn.BRAIN_STEM) & tissue] = number("brain stem")
     labels[inside(drawn.CORPUS_CALLOSUM, axis=0) & (white > 0.5)] = number("corpus callosum")
     labels[csf] = number("ventricles")
     labels[external_capsule(t1, insula)] = number("external capsule")
     labels[inside(drawn.INTERNAL_CAPSULE) & tissue & ~csf] = number("internal capsule")
     grey_nuclei = nuclei(t1)
     labels[grey_nuclei > 0] = grey_nuclei[grey_nuclei > 0]
-    return labels
-
-
-DEEP = "deep and periventricular white matter"
+    return absorb_islands(labels)
 
 
 def mirrored(right: Labels) -> Labels:
