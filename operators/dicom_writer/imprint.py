@@ -1,0 +1,164 @@
+"""What every object of one run carries alike: patient, study, equipment, UIDs and dates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from operators.labels import RESEARCH_NOTICE
+
+if TYPE_CHECKING:
+    from highdicom import ContributingEquipment, SOPClass
+    from pydicom import Dataset
+
+    from operators.types import Findings, Provenance
+
+SOFTWARE = "Lentiform"
+
+# PS3.3 C.7.1.1 (Patient), C.7.2.1 (General Study) and C.7.2.2 (Patient Study): what is copied from
+# the study's header into every source header, so that all results agree on it.
+_PATIENT_AND_STUDY = (
+    "SpecificCharacterSet", "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate",
+    "PatientSex", "PatientIdentityRemoved", "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence", "StudyInstanceUID", "StudyDate", "StudyTime",
+    "ReferringPhysicianName", "StudyID", "AccessionNumber", "StudyDescription", "PatientAge",
+    "PatientSize", "PatientWeight",
+)
+_TYPE_2 = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
+    "ReferringPhysicianName", "StudyID", "AccessionNumber",
+)
+_SEXES = ("M", "F", "O")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Imprint:
+    """One run's marks on its objects.
+
+    Series and instance UIDs are new for each run (a PACS refuses or replaces a UID it knows);
+    they follow from study, software version and start of the run. `stable_uid` follows from the
+    study alone.
+    """
+
+    header: Dataset
+    study_uid: str
+    version: str
+    started: str
+    now: datetime
+    first_series_number: int
+
+    @classmethod
+    def of(
+        cls, findings: Findings, *, provenance: Provenance, now: datetime, first_series_number: int
+    ) -> Imprint:
+        study = findings.study.study
+        return cls(
+            study.header, study.uid, provenance.software_version, provenance.started, now,
+            first_series_number,
+        )
+
+    def uid(self, *names: str) -> str:
+        """A UID of this run alone; the same names give the same UID."""
+        return self.stable_uid(self.version, self.started, *names)
+
+    def stable_uid(self, *names: str) -> str:
+        """A UID that every run on this study gives for `names`."""
+        from pydicom.uid import generate_uid
+
+        return str(generate_uid(entropy_srcs=["|".join((self.study_uid, *names))]))
+
+    def source(self, header: Dataset) -> Dataset:
+        """A source header with the study's patient and study attributes, none of type 2 missing.
+
+        The copy shares its elements with `header`. Frame of Reference UID, which real files
+        lack at times, is then one per source series.
+        """
+        from pydicom import Dataset
+
+        source = Dataset()
+        source.update(header)
+        for keyword in _PATIENT_AND_STUDY:
+            if keyword in self.header:
+                source[keyword] = self.header[keyword]
+        for keyword in _TYPE_2:
+            if keyword not in source:
+                setattr(source, keyword, None)
+        if source.PatientSex not in _SEXES:
+            source.PatientSex = None
+        if not source.get("FrameOfReferenceUID"):
+            source.FrameOfReferenceUID = self.stable_uid("frame", source.SeriesInstanceUID)
+        return source
+
+    def sources(self, headers: Iterable[Dataset]) -> list[Dataset]:
+        """`source` of each."""
+        return [self.source(header) for header in headers]
+
+    def keywords(self, name: str, offset: int, description: str) -> dict[str, Any]:
+        """Keyword arguments for highdicom's constructors: series, instance, equipment, dates.
+
+        `name` seeds the UIDs, `offset` is added to the first series number.
+        """
+        date, time = self.now.date(), self.now.time()
+        return {
+            "series_instance_uid": self.uid(name, "series"),
+            "series_number": self.first_series_number + offset,
+            "sop_instance_uid": self.uid(name, "instance", "1"),
+            "instance_number": 1,
+            "manufacturer": SOFTWARE,
+            "manufacturer_model_name": SOFTWARE,
+            "software_versions": self.version,
+            "device_serial_number": self.version,
+            "series_description": description,
+            "content_date": date,
+            "content_time": time,
+            "series_date": date,
+            "series_time": time,
+        }
+
+    def equipment(self) -> Sequence[ContributingEquipment]:
+        """This software as processing equipment, with the research notice."""
+        from highdicom import ContributingEquipment
+        from pydicom.sr.codedict import codes
+
+        return [
+            ContributingEquipment(
+                manufacturer=SOFTWARE,
+                purpose_of_reference=codes.DCM.ProcessingEquipment,
+                manufacturer_model_name=SOFTWARE,
+                software_versions=self.version,
+                contribution_datetime=self.now,
+                contribution_description=RESEARCH_NOTICE,
+            )
+        ]
+
+    def blank(
+        self, source: Dataset, sop_class_uid: str, modality: str, keywords: dict[str, Any]
+    ) -> SOPClass:
+        """An object with patient, study, series and equipment modules, and nothing more.
+
+        `source` comes from `source()`, `keywords` from `keywords()`.
+        """
+        from highdicom import ContributingEquipment, SOPClass
+        from pydicom.uid import ExplicitVRLittleEndian
+
+        blank = SOPClass(
+            study_instance_uid=source.StudyInstanceUID, sop_class_uid=sop_class_uid,
+            transfer_syntax_uid=ExplicitVRLittleEndian, modality=modality,
+            specific_character_set=source.get("SpecificCharacterSet"), **keywords,
+        )
+        blank.copy_patient_and_study_information(source)
+        equipment = list(self.equipment())
+        if source.get("Manufacturer"):
+            equipment.insert(0, ContributingEquipment.for_image_acquisition(source))
+        blank.ContributingEquipmentSequence = equipment
+        self.finish(blank)
+        return blank
+
+    def finish(self, dataset: Dataset) -> None:
+        """The attributes that highdicom fills from the wall clock or leaves out."""
+        dataset.InstanceCreationDate = f"{self.now:%Y%m%d}"
+        dataset.InstanceCreationTime = f"{self.now:%H%M%S.%f}"
+        if dataset.Modality not in ("SR", "DOC"):
+            dataset.BodyPartExamined = "BRAIN"
