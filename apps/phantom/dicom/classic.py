@@ -13,6 +13,7 @@ from apps.phantom.dicom.header import (
     Geometry,
     Identity,
     common_header,
+    copied,
     decimals,
     encoded,
     finish_file,
@@ -74,7 +75,7 @@ def _series_header(scan: Scan, identity: Identity) -> Dataset:
 
 
 def _volume_header(base: Dataset, scan: Scan, index: int, identity: Identity) -> Dataset:
-    header = Dataset(base)
+    header = copied(base)
     volume = scan.volumes[index]
     header.ImageType = list(volume.image_type)
     header.EchoTime = decimals([volume.sample.echo_time_ms or scan.sequence.echo_time_ms])[0]
@@ -153,7 +154,7 @@ def _private(header: Dataset, scan: Scan, volume: StoredVolume, style: VendorSty
 def _slice(
     shared: Dataset, volume: StoredVolume, geometry: Geometry, place: _Place, identity: Identity
 ) -> Dataset:
-    dataset = Dataset(shared)
+    dataset = copied(shared)
     dataset.SOPInstanceUID = identity.uid("image", shared.SeriesInstanceUID, *place.key)
     dataset.InstanceNumber = place.number
     dataset.ImagePositionPatient = geometry.positions_lps_mm[place.position]

@@ -11,6 +11,7 @@ from apps.phantom.dicom.header import (
     STUDY_DATE,
     Geometry,
     coded,
+    copied,
     decimals,
     real_world_mapping,
     window,
@@ -128,7 +129,7 @@ def _volume_frames(scan: Scan, index: int, indices: _Indices) -> list[Dataset]:
     )]
     frames = []
     for position, place in enumerate(geometry.positions_lps_mm, start=1):
-        frame = Dataset(base)
+        frame = copied(base)
         frame.PlanePositionSequence = [group(ImagePositionPatient=place)]
         frame.FrameContentSequence = [group(
             FrameAcquisitionDateTime=f"{STUDY_DATE}093000",

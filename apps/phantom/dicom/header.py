@@ -91,6 +91,11 @@ def finish_file(dataset: Dataset) -> Dataset:
     return dataset
 
 
+def copied(dataset: Dataset) -> Dataset:
+    """A shallow copy; `Dataset(other)` would share its elements with the other."""
+    return Dataset(dict(dataset.items()))
+
+
 def encoded(header: Dataset) -> Dataset:
     """The same header with its values already in bytes: many copies of it are quickly written."""
     buffer = BytesIO()
