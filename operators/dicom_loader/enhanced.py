@@ -1,0 +1,138 @@
+"""Frames of a multi-frame object, from its shared and per-frame functional groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from operators.dicom_loader.diffusion import enhanced_diffusion
+from operators.dicom_loader.frames import (
+    Frame,
+    component_of,
+    number_of,
+    order_of,
+    plane_of,
+    private,
+    scaling_of,
+    text_values,
+)
+from operators.dicom_loader.index import Instance
+from operators.dicom_loader.perfusion import asl_kind
+from operators.types import Sample
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_PHILIPS_FRAME = (0x2005, 0x140F)
+_SIEMENS_FRAME, _SIEMENS_SHARED = (0x0021, 0x11FE), (0x0021, 0x10FE)
+_SIEMENS_IMAGE_TYPE, _SIEMENS_PROTOCOL = (0x0021, 0x1175), (0x0021, 0x1019)
+
+
+def enhanced_frames(instance: Instance) -> Iterator[Frame]:
+    """One frame per item of the per-frame functional groups that has a place in the patient."""
+    header = instance.header
+    shared = first_item(header, "SharedFunctionalGroupsSequence")
+    for number, own in enumerate(header.get("PerFrameFunctionalGroupsSequence") or []):
+        frame = _frame(instance, number, own, shared)
+        if frame is not None:
+            yield frame
+
+
+def first_item(holder: Dataset | None, keyword: str | tuple[int, int]) -> Dataset | None:
+    """First item of a sequence, None where there is none."""
+    if holder is None:
+        return None
+    value = private(holder, keyword) if isinstance(keyword, tuple) else holder.get(keyword)
+    return value[0] if value else None  # type: ignore[index,no-any-return]
+
+
+def functional_group(own: Dataset, shared: Dataset | None, keyword: str) -> Dataset:
+    """A functional group's item: the frame's own, else the shared one, else empty."""
+    from pydicom import Dataset
+
+    item = first_item(own, keyword)
+    if item is None:
+        item = first_item(shared, keyword)
+    return Dataset() if item is None else item
+
+
+def group_of_first_frame(header: Dataset, keyword: str) -> Dataset:
+    """A functional group of the object's first frame; empty for a single-frame object."""
+    from pydicom import Dataset
+
+    own = first_item(header, "PerFrameFunctionalGroupsSequence")
+    shared = first_item(header, "SharedFunctionalGroupsSequence")
+    return functional_group(own if own is not None else Dataset(), shared, keyword)
+
+
+def siemens_protocol(header: Dataset) -> str:
+    """The protocol text inside a Siemens XA object, "" elsewhere."""
+    shared = first_item(header, "SharedFunctionalGroupsSequence")
+    holder = first_item(shared, _SIEMENS_SHARED)
+    stated = private(holder, _SIEMENS_PROTOCOL) if holder is not None else None
+    return stated.decode("latin-1") if isinstance(stated, bytes) else ""
+
+
+def _frame(instance: Instance, number: int, own: Dataset, shared: Dataset | None) -> Frame | None:
+    def group(keyword: str) -> Dataset:
+        return functional_group(own, shared, keyword)
+
+    header = instance.header
+    plane = plane_of(
+        group("PlanePositionSequence"),
+        group("PlaneOrientationSequence"),
+        group("PixelMeasuresSequence"),
+        header,
+    )
+    if plane is None:
+        return None
+    frame_type = group("MRImageFrameTypeSequence")
+    stated = frame_type.get("ComplexImageComponent") or header.get("ComplexImageComponent") or ""
+    tokens = _tokens(header, frame_type, own)
+    mapping = own if "RealWorldValueMappingSequence" in own else shared
+    return Frame(
+        instance=instance,
+        number=number,
+        tile=None,
+        plane=plane,
+        tokens=tokens,
+        component=component_of(tokens, "" if stated == "MIXED" else str(stated), header),
+        scaling=scaling_of(group("PixelValueTransformationSequence"), mapping),
+        sample=_sample(header, own, shared),
+        order=order_of(header),
+    )
+
+
+def _tokens(header: Dataset, frame_type: Dataset, own: Dataset) -> tuple[str, ...]:
+    """Frame type (image type without one), then the vendor's own image type, each token once."""
+    tokens = text_values(frame_type, "FrameType") or text_values(header, "ImageType")
+    philips = first_item(own, _PHILIPS_FRAME)
+    if philips is not None:
+        tokens += text_values(philips, "ImageType")
+    siemens = first_item(own, _SIEMENS_FRAME)
+    stated = private(siemens, _SIEMENS_IMAGE_TYPE) if siemens is not None else None
+    if stated is not None and not isinstance(stated, bytes):
+        values = [stated] if isinstance(stated, str) else list(stated)  # type: ignore[call-overload]
+        tokens += tuple(str(token).upper() for token in values)
+    return tuple(dict.fromkeys(tokens))
+
+
+def _sample(header: Dataset, own: Dataset, shared: Dataset | None) -> Sample:
+    def item(keyword: str) -> Dataset | None:
+        found = first_item(own, keyword)
+        return first_item(shared, keyword) if found is None else found
+
+    b_value, b_vector = enhanced_diffusion(item("MRDiffusionSequence"))
+    echo, content = item("MREchoSequence"), item("FrameContentSequence")
+    philips = first_item(own, _PHILIPS_FRAME)
+    return Sample(
+        echo_time_ms=number_of(echo, "EffectiveEchoTime") if echo is not None else None,
+        b_value_s_mm2=b_value,
+        b_vector_lps=b_vector,
+        asl=asl_kind(
+            item("MRArterialSpinLabelingSequence"),
+            philips if philips is not None else header,
+            str(header.get("SeriesDescription", "")),
+        ),
+        repetition=int(number_of(content, "TemporalPositionIndex") or 0) if content else 0,
+    )

@@ -1,0 +1,216 @@
+"""A frame: one slice as stored, with everything that decides which volume it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from operators.dicom_loader.index import Instance
+from operators.types import Sample
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_GE_COMPONENT = (0x0043, 0x102F)
+
+
+class Component(StrEnum):
+    """What a stored value is of the complex signal."""
+
+    MAGNITUDE = "magnitude"
+    PHASE = "phase"
+    REAL = "real"
+    IMAGINARY = "imaginary"
+
+
+# Exact tokens of Image Type / Frame Type. Siemens M P R I; Philips M_FFE ... and the GraSE, SE,
+# FFE and SWI (SW_P) forms.
+_TOKENS = {
+    Component.PHASE: frozenset({"P", "PHASE", "PHASE MAP", "PHASE_MAP", "P_FFE", "P_SE", "SW_P"}),
+    Component.REAL: frozenset({"R", "REAL", "R_FFE", "R_SE"}),
+    Component.IMAGINARY: frozenset({"I", "IMAGINARY", "I_FFE", "I_SE"}),
+}
+_GE_CODES = (Component.MAGNITUDE, Component.PHASE, Component.REAL, Component.IMAGINARY)
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """Stored value * slope + intercept, in `unit` (lower case, "" where not stated)."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    unit: str = ""
+
+    @property
+    def is_identity(self) -> bool:
+        return self.slope == 1.0 and self.intercept == 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """Geometry of a slice: LPS mm. `spacing_mm` is (between rows, between columns)."""
+
+    position_mm: tuple[float, float, float]
+    orientation: tuple[float, float, float, float, float, float]
+    spacing_mm: tuple[float, float]
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One slice.
+
+    Attributes
+    ----------
+    number : frame of a multi-frame object, from 0.
+    tile : (first row, first column) inside a mosaic; None elsewhere.
+    tokens : values of Image Type and Frame Type, vendor additions included, upper case.
+    sample : echo, b-value, labelling; `repetition` is the temporal position, 0 where not stated.
+    order : (acquisition number, instance number), which sort repeated slices.
+    """
+
+    instance: Instance
+    number: int
+    tile: tuple[int, int] | None
+    plane: Plane
+    tokens: tuple[str, ...]
+    component: Component
+    scaling: Scaling
+    sample: Sample
+    order: tuple[int, int]
+
+
+def number_of(header: Dataset, keyword: str) -> float | None:
+    """A header value as float (its first, if several); None where absent or empty."""
+    value = header.get(keyword)
+    if value is None or value == "":
+        return None
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__getitem__"):
+        return float(value)
+    return float(value[0]) if len(value) else None
+
+
+def private(header: Dataset, tag: tuple[int, int]) -> object | None:
+    """Value of a private element; None where absent or empty."""
+    element = header.get(tag)
+    if element is None or element.value is None or element.value == "":
+        return None
+    value: object = element.value
+    return value
+
+
+def text_values(header: Dataset, keyword: str) -> tuple[str, ...]:
+    """A multi-valued text element as upper-case tokens."""
+    value = header.get(keyword)
+    if value is None or value == "":
+        return ()
+    values = [value] if isinstance(value, str) else value
+    return tuple(str(token).strip().upper() for token in values)
+
+
+def component_of(tokens: tuple[str, ...], stated: str, header: Dataset) -> Component:
+    """Magnitude, phase, real or imaginary.
+
+    GE states it in (0043,102F) only (0 magnitude, 1 phase, 2 real, 3 imaginary); others in
+    Complex Image Component (`stated`) or in the image type.
+    """
+    ge = private(header, _GE_COMPONENT)
+    if ge is not None and "GE" in str(header.get("Manufacturer", "")).upper():
+        code = int(ge[0] if isinstance(ge, (list, tuple)) else ge)  # type: ignore[call-overload]
+        if 0 <= code < len(_GE_CODES):
+            return _GE_CODES[code]
+    if stated.lower() in set(Component) and stated.upper() != "MAGNITUDE":
+        return Component(stated.lower())
+    for component, names in _TOKENS.items():
+        if names.intersection(tokens[2:]):
+            return component
+    return Component.MAGNITUDE
+
+
+def scaling_of(rescale: Dataset, mapping: Dataset | None) -> Scaling:
+    """Real World Value Mapping where it states a unit, else the rescale of the modality."""
+    slope, intercept = number_of(rescale, "RescaleSlope"), number_of(rescale, "RescaleIntercept")
+    stated = str(rescale.get("RescaleType", "") or "").strip().lower()
+    rescaled = Scaling(
+        1.0 if slope is None else slope,
+        0.0 if intercept is None else intercept,
+        "" if stated in {"us", "normalized"} else stated,
+    )
+    items = [] if mapping is None else mapping.get("RealWorldValueMappingSequence") or []
+    for item in items:
+        unit = _mapped_unit(item)
+        real_slope = number_of(item, "RealWorldValueSlope")
+        if unit and real_slope is not None:
+            return Scaling(real_slope, number_of(item, "RealWorldValueIntercept") or 0.0, unit)
+    return rescaled
+
+
+def _mapped_unit(item: Dataset) -> str:
+    """Unit of one mapping, "" for none: its UCUM code, or Philips's word in the explanation."""
+    codes = item.get("MeasurementUnitsCodeSequence") or []
+    code = str(codes[0].get("CodeValue", "")).strip().lower() if codes else ""
+    if code in {"", "1", "no units"}:
+        code = ""
+    explanation = str(item.get("LUTExplanation", "")).lower()
+    if "mrad" in explanation or "milliradian" in explanation:
+        return "mrad"
+    return code
+
+
+def classic_frame(instance: Instance, sample: Sample) -> Frame | None:
+    """The frame of a single-frame object; None where it has no place in the patient."""
+    header = instance.header
+    plane = plane_of(header, header, header, header)
+    if plane is None:
+        return None
+    tokens = text_values(header, "ImageType")
+    stated = str(header.get("ComplexImageComponent", "") or "")
+    return Frame(
+        instance=instance,
+        number=0,
+        tile=None,
+        plane=plane,
+        tokens=tokens,
+        component=component_of(tokens, stated, header),
+        scaling=scaling_of(header, header),
+        sample=sample,
+        order=order_of(header),
+    )
+
+
+def plane_of(
+    position: Dataset, orientation: Dataset, measures: Dataset, header: Dataset
+) -> Plane | None:
+    """Geometry from the four data sets that hold its parts; None where one is missing."""
+    where = position.get("ImagePositionPatient")
+    axes = orientation.get("ImageOrientationPatient")
+    spacing = measures.get("PixelSpacing")
+    rows, columns = header.get("Rows"), header.get("Columns")
+    if not (where and axes and spacing and rows and columns):
+        return None
+    if len(where) != 3 or len(axes) != 6 or len(spacing) != 2:
+        return None
+    x, y, z = (float(v) for v in where)
+    a, b, c, d, e, f = (float(v) for v in axes)
+    between_rows, between_columns = (float(v) for v in spacing)
+    return Plane((x, y, z), (a, b, c, d, e, f), (between_rows, between_columns), rows, columns)
+
+
+def order_of(header: Dataset) -> tuple[int, int]:
+    """(acquisition number, instance number), 0 where absent."""
+    return (
+        int(number_of(header, "AcquisitionNumber") or 0),
+        int(number_of(header, "InstanceNumber") or 0),
+    )
+
+
+def by_instance(frames: tuple[Frame, ...]) -> Iterator[tuple[Instance, list[Frame]]]:
+    """Frames gathered by the object that holds them, in order of first appearance."""
+    gathered: dict[int, list[Frame]] = {}
+    for frame in frames:
+        gathered.setdefault(id(frame.instance), []).append(frame)
+    for held in gathered.values():
+        yield held[0].instance, held

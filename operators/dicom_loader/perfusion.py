@@ -1,0 +1,89 @@
+"""Arterial spin labelling: what each volume is, how it was labelled, and the unit of a CBF map."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from operators.dicom_loader.frames import number_of, private
+from operators.types import AslKind, AslTiming, Unit
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_CONTEXTS = {
+    "LABEL": AslKind.LABEL,
+    "CONTROL": AslKind.CONTROL,
+    "M_ZERO_SCAN": AslKind.M0,
+}
+_LABELLING = {"PSEUDOCONTINUOUS": "pcasl", "CONTINUOUS": "casl", "PULSED": "pasl"}
+_PHILIPS_LABEL = (0x2005, 0x1429)
+PHILIPS_LABEL_TAG = 0x20051429
+_GE_TECHNIQUE, _GE_DURATION = (0x0043, 0x10A4), (0x0043, 0x10A5)
+_M0 = re.compile(r"(?<![a-z0-9])(m0|m_?zero|calib\w*)(?![a-z0-9])", re.IGNORECASE)
+_SIEMENS_PROTOCOL = re.compile(
+    r"^sAsl\.(ulLabelingDuration|sPostLabelingDelay\[0\])\s*=\s*(\d+)\s*$", re.MULTILINE
+)
+# UCUM codes of perfusion per mass of tissue, as scanners and highdicom write them.
+_ABSOLUTE = frozenset({"ml/(100.g.min)", "ml/min/100g", "ml/100g/min", "ml/[100]g/min",
+                       "ml/(min.100g)", "ml/(100.g)/min", "ml/min/(100.g)"})  # fmt: skip
+
+
+def asl_kind(frame_item: Dataset | None, private_holder: Dataset, description: str) -> AslKind | None:
+    """Label, control or M0.
+
+    `frame_item` is an item of the MR Arterial Spin Labeling Sequence; `private_holder` carries
+    Philips's (2005,1429); a description that names M0 decides where both are silent.
+    """
+    if frame_item is not None:
+        kind = _CONTEXTS.get(str(frame_item.get("ASLContext", "")))
+        if kind is not None:
+            return kind
+    stated = private(private_holder, _PHILIPS_LABEL)
+    if stated is not None:
+        word = stated.decode("ascii", "ignore") if isinstance(stated, bytes) else str(stated)
+        kind = _CONTEXTS.get(word.strip(" \0").upper())
+        if kind is not None:
+            return kind
+    return AslKind.M0 if _M0.search(description) else None
+
+
+def asl_timing(header: Dataset, labelling_item: Dataset | None, protocol: str) -> AslTiming | None:
+    """Labelling as the header states it; None where nothing is stated.
+
+    Sources: Arterial Spin Labeling Contrast and ASL Pulse Train Duration (standard), the Siemens
+    protocol text (microseconds), GE (0043,10A4/10A5) with Inversion Time as the delay.
+    """
+    labelling = _LABELLING.get(str(header.get("ArterialSpinLabelingContrast", "")))
+    duration = delay = None
+    if labelling_item is not None:
+        slabs = labelling_item.get("ASLSlabSequence") or []
+        duration = number_of(slabs[0], "ASLPulseTrainDuration") if slabs else None
+        delay = number_of(header, "InversionTime")
+    stated = {name: int(value) / 1000.0 for name, value in _SIEMENS_PROTOCOL.findall(protocol)}
+    duration = stated.get("ulLabelingDuration", duration)
+    delay = stated.get("sPostLabelingDelay[0]", delay)
+    if str(header.get("Manufacturer", "")).upper().startswith("GE"):
+        labelling, duration, delay = _ge(header, labelling, duration, delay)
+    if labelling is None and duration is None and delay is None:
+        return None
+    return AslTiming(labelling, duration or None, delay or None)
+
+
+def _ge(
+    header: Dataset, labelling: str | None, duration: float | None, delay: float | None
+) -> tuple[str | None, float | None, float | None]:
+    technique = str(private(header, _GE_TECHNIQUE) or "").lower()
+    if labelling is None and "continuous" in technique:
+        labelling = "pcasl"  # GE's 3D ASL is pulsed-continuous
+    stated = private(header, _GE_DURATION)
+    if duration is None and stated is not None:
+        duration = float(np.atleast_1d(np.asarray(stated, dtype=float))[0])
+    return labelling, duration, delay or number_of(header, "InversionTime")
+
+
+def cbf_unit(stated_unit: str) -> Unit:
+    """Absolute only where a unit code says so; a map that says nothing is relative."""
+    return Unit.ABSOLUTE_CBF if stated_unit.replace(" ", "") in _ABSOLUTE else Unit.RELATIVE_CBF

@@ -1,0 +1,170 @@
+"""Chosen candidates to series: which volumes are kept, and values in their unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.dicom_loader.choose import Candidate
+from operators.dicom_loader.frames import number_of
+from operators.dicom_loader.perfusion import cbf_unit
+from operators.dicom_loader.phase import complex_to_phase, phase_to_radians, without_alternation
+from operators.dicom_loader.pixels import read_arrays
+from operators.dicom_loader.volumes import Layout
+from operators.errors import BrokenSeries
+from operators.types import Role, Sample, Unit
+
+Arrays = list[NDArray[np.float32]]
+
+# A normalised b0 or a vector-less image above this b is an isotropic (trace or ADC) volume; scanners
+# write b0 as 0 to 5.
+_B0_LIMIT = 50.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Values:
+    """Arrays of the kept volumes in `unit`, their samples, the layout kept, and remarks."""
+
+    arrays: Arrays
+    samples: tuple[Sample, ...]
+    layout: Layout
+    unit: Unit
+    remarks: tuple[str, ...] = ()
+
+
+def read_values(candidate: Candidate) -> Values:
+    """Read the pixels of a chosen candidate and bring them to the unit of its role.
+
+    Raises BrokenSeries for a candidate whose slices make no volume.
+    """
+    if candidate.layout is None:
+        raise BrokenSeries(f"{candidate.name} ({candidate.role.value}): {candidate.broken}")
+    layout, remarks = _kept(candidate.layout, candidate.role)
+    reduced = replace(candidate, layout=layout, imaginary=_like(candidate.imaginary, layout))
+    values = _READERS.get(candidate.role, _plain)(reduced, layout)
+    return replace(values, remarks=remarks + values.remarks)
+
+
+def _like(imaginary: Layout | None, layout: Layout) -> Layout | None:
+    if imaginary is None or len(imaginary.volumes) == len(layout.volumes):
+        return imaginary
+    return imaginary.select(range(len(layout.volumes)))
+
+
+def _kept(layout: Layout, role: Role) -> tuple[Layout, tuple[str, ...]]:
+    """Drop isotropic volumes from DWI, repetitions and shorter echoes from single contrasts."""
+    samples = layout.samples
+    everything = range(len(samples))
+    if role == Role.ASL:
+        return layout, ()
+    if role == Role.DWI:
+        keep = [i for i in everything if not _is_isotropic(samples[i])]
+        what = "isotropic (trace or ADC) volume(s) appended to the diffusion series"
+    elif role in {Role.MAGNITUDE, Role.PHASE}:
+        keep = [i for i in everything if samples[i].repetition == 0]
+        what = "repetition(s) of the gradient-echo series"
+    else:
+        longest = max(sample.echo_time_ms or 0.0 for sample in samples)
+        keep = [i for i in everything if (samples[i].echo_time_ms or 0.0) == longest][:1]
+        what = f"shorter echo(es) or repetition(s) of the {role.value} series"
+    dropped = len(samples) - len(keep)
+    remarks = (f"{dropped} {what} left out.",) if dropped else ()
+    kept = layout.select(keep)
+    if role != Role.DWI:
+        kept = replace(kept, samples=tuple(_without_diffusion(s) for s in kept.samples))
+    return kept, remarks
+
+
+def _is_isotropic(sample: Sample) -> bool:
+    return (sample.b_value_s_mm2 or 0.0) > _B0_LIMIT and sample.b_vector_lps is None
+
+
+def _without_diffusion(sample: Sample) -> Sample:
+    return replace(sample, b_value_s_mm2=None, b_vector_lps=None)
+
+
+def _plain(candidate: Candidate, layout: Layout) -> Values:
+    arrays = read_arrays(layout)
+    if candidate.imaginary is not None:
+        imaginary = read_arrays(candidate.imaginary)
+        arrays = [np.hypot(a, b) for a, b in zip(arrays, imaginary, strict=True)]
+    return Values(arrays, layout.samples, layout, Unit.ARBITRARY)
+
+
+def _phase(candidate: Candidate, layout: Layout) -> Values:
+    header = candidate.group.header
+    maker = str(header.get("Manufacturer", ""))
+    arrays = read_arrays(layout)
+    magnitudes: Sequence[NDArray[np.float32] | None] = [None] * len(arrays)
+    remarks: list[str] = []
+    if candidate.imaginary is not None:
+        imaginary = read_arrays(candidate.imaginary)
+        magnitudes = [np.hypot(a, b) for a, b in zip(arrays, imaginary, strict=True)]
+        arrays = [
+            complex_to_phase(a, b, manufacturer=maker)
+            for a, b in zip(arrays, imaginary, strict=True)
+        ]
+    else:
+        scaling = layout.volumes[0][0].scaling
+        bits = int(number_of(header, "BitsStored") or 12)
+        arrays, how = phase_to_radians(
+            arrays, scaling=scaling, manufacturer=maker, bits_stored=bits
+        )
+        if "assumed" in how:
+            remarks.append(f"Unit of phase not stated: {how}.")
+    if maker.upper().startswith("GE"):
+        fixed = [without_alternation(a, m) for a, m in zip(arrays, magnitudes, strict=True)]
+        arrays = [array for array, _ in fixed]
+        if any(found for _, found in fixed):
+            remarks.append("GE phase alternated by pi between slices; corrected.")
+    if "FILT_PHA" in str(header.get("SeriesDescription", "")).upper():
+        remarks.append("Phase was high-pass filtered by the scanner: QSM underestimates.")
+    return Values(arrays, layout.samples, layout, Unit.RADIAN, tuple(remarks))
+
+
+def _anisotropy(_: Candidate, layout: Layout) -> Values:
+    """FA as a ratio: Siemens and others store it x1000, so values above 1.5 mean that."""
+    arrays = read_arrays(layout)
+    largest = float(np.nanmax(arrays[0]))
+    if largest > 1.5:
+        arrays = [array / np.float32(1000.0) for array in arrays]
+        if largest > 1500.0:
+            remark = f"FA map reaches {largest:.4g}, above 1000: unit assumed x1000."
+            return Values(arrays, layout.samples, layout, Unit.RATIO, (remark,))
+    return Values(arrays, layout.samples, layout, Unit.RATIO)
+
+
+def _susceptibility(candidate: Candidate, layout: Layout) -> Values:
+    """QSM in ppm. ppb is known from the unit or the description, else from values above 10."""
+    arrays = read_arrays(layout)
+    stated = layout.volumes[0][0].scaling.unit
+    words = " ".join((stated, *candidate.facts.descriptions)).lower()
+    remarks: tuple[str, ...] = ()
+    if "ppb" in words:
+        factor = 1e-3
+    elif "ppm" in words:
+        factor = 1.0
+    else:
+        # Tissue lies within +-1 ppm and blood or calcium within a few: typical magnitude decides.
+        typical = float(np.percentile(np.abs(arrays[0]), 99.0))
+        factor = 1e-3 if typical > 10.0 else 1.0
+        unit = "ppb" if factor < 1 else "ppm"
+        remarks = (f"Unit of QSM not stated: {unit} assumed from values up to {typical:.3g}.",)
+    arrays = [array * np.float32(factor) for array in arrays]
+    return Values(arrays, layout.samples, layout, Unit.PPM, remarks)
+
+
+def _blood_flow(_: Candidate, layout: Layout) -> Values:
+    unit = cbf_unit(layout.volumes[0][0].scaling.unit)
+    return Values(read_arrays(layout), layout.samples, layout, unit)
+
+
+_READERS: dict[Role, Callable[[Candidate, Layout], Values]] = {
+    Role.PHASE: _phase,
+    Role.FA: _anisotropy,
+    Role.QSM: _susceptibility,
+    Role.CBF: _blood_flow,
+}

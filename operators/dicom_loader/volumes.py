@@ -1,0 +1,224 @@
+"""From frames to volumes on one grid: order, completeness and spacing, without any pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.dicom_loader.frames import Frame
+from operators.errors import BrokenSeries
+from operators.types import Sample
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Frames of a series arranged as volumes.
+
+    Attributes
+    ----------
+    volumes : per volume its frames in slice order.
+    samples : one per volume.
+    affine_lps_mm : (4, 4), maps (slice, row, column) to LPS mm; right-handed, the direction in
+        which highdicom stacks slices.
+    """
+
+    volumes: tuple[tuple[Frame, ...], ...]
+    samples: tuple[Sample, ...]
+    affine_lps_mm: NDArray[np.float64]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        plane = self.volumes[0][0].plane
+        return len(self.volumes[0]), plane.rows, plane.columns
+
+    @property
+    def frame_count(self) -> int:
+        return sum(len(volume) for volume in self.volumes)
+
+    def select(self, keep: Sequence[int]) -> Layout:
+        """The same grid with some of the volumes, in the order given."""
+        return replace(
+            self,
+            volumes=tuple(self.volumes[i] for i in keep),
+            samples=tuple(self.samples[i] for i in keep),
+        )
+
+
+def arrange(frames: Sequence[Frame], *, spacing_mm: float, shift_mm: float) -> Layout:
+    """Split frames into volumes by echo, diffusion, labelling and repetition; check the grid.
+
+    `spacing_mm` is the tolerance on slice steps, `shift_mm` on sideways shifts. Volumes are sorted
+    by b-value, echo time (ASL: not) and acquisition order. Raises BrokenSeries
+    for missing or doubled slices, uneven spacing, and slices not stacked along their normal; the
+    message names the file.
+    """
+    parts: dict[tuple[object, ...], list[Frame]] = {}
+    for frame in frames:
+        parts.setdefault(_contrast(frame.sample), []).append(frame)
+    volumes: list[list[Frame]] = []
+    for part in parts.values():
+        volumes += _repetitions(part, spacing_mm)
+    volumes = [sorted(v, key=_along) for v in volumes]
+    volumes.sort(key=_volume_order)
+    reference = max(volumes, key=len)
+    _check_spacing(reference, spacing_mm)
+    for volume in volumes:
+        _check_same_positions(volume, reference, spacing_mm)
+        _check_spacing(volume, spacing_mm)
+        _check_stacking(volume, shift_mm)
+    return Layout(
+        tuple(tuple(volume) for volume in volumes), _samples(volumes), _affine(reference)
+    )
+
+
+def same_grid(one: Layout, other: Layout, *, tolerance_mm: float) -> bool:
+    """Whether two layouts have the same shape and their affines agree within the tolerance."""
+    return one.shape == other.shape and bool(
+        np.abs(one.affine_lps_mm - other.affine_lps_mm).max() <= tolerance_mm
+    )
+
+
+def _contrast(sample: Sample) -> tuple[object, ...]:
+    echo = None if sample.echo_time_ms is None else round(sample.echo_time_ms, 3)
+    b = None if sample.b_value_s_mm2 is None else round(sample.b_value_s_mm2)
+    vector = sample.b_vector_lps
+    return echo, b, None if vector is None else tuple(round(v, 3) for v in vector), sample.asl
+
+
+def _normal(frame: Frame) -> NDArray[np.float64]:
+    """Direction in which slices are stacked: column direction x row direction (right-handed)."""
+    axes = np.array(frame.plane.orientation)
+    return np.cross(axes[3:], axes[:3])
+
+
+def _along(frame: Frame) -> float:
+    return float(np.dot(_normal(frame), frame.plane.position_mm))
+
+
+def _volume_order(volume: list[Frame]) -> tuple[object, ...]:
+    """By b-value, then echo (not within ASL, a time series), then as acquired."""
+    sample = volume[0].sample
+    echo = 0.0 if sample.asl is not None else sample.echo_time_ms or 0.0
+    first = min(volume, key=lambda frame: (frame.order, frame.number))
+    return (sample.b_value_s_mm2 or 0.0, echo, sample.repetition, first.order, first.number)
+
+
+def _repetitions(part: list[Frame], spacing_mm: float) -> list[list[Frame]]:
+    """Frames of one contrast as one volume per repetition."""
+    stacks = _by_position(part, spacing_mm)
+    counts = [len(stack) for stack in stacks]
+    most = max(counts)
+    if most == 1:
+        return [part]
+    if min(counts) == most:
+        ordered = [sorted(s, key=lambda f: (f.sample.repetition, f.order, f.number)) for s in stacks]
+        return [list(volume) for volume in zip(*ordered, strict=True)]
+    stated = {frame.sample.repetition for frame in part}
+    if len(stated) == most:
+        gathered = (
+            [f for f in part if f.sample.repetition == repetition] for repetition in sorted(stated)
+        )
+        return list(gathered)
+    doubled = stacks[int(np.argmax(counts))]
+    names = " and ".join(frame.instance.name for frame in doubled[:2])
+    raise BrokenSeries(
+        f"Doubled slice: {names} lie at the same position ({most} slices found there, "
+        f"{min(counts)} wanted). Remove the copy."
+    )
+
+
+def _by_position(part: list[Frame], spacing_mm: float) -> list[list[Frame]]:
+    stacks: list[list[Frame]] = []
+    previous = -np.inf
+    for frame in sorted(part, key=_along):
+        here = _along(frame)
+        if here - previous > spacing_mm:
+            stacks.append([])
+            previous = here
+        stacks[-1].append(frame)
+    return stacks
+
+
+def _check_spacing(volume: list[Frame], spacing_mm: float) -> None:
+    if len(volume) < 3:
+        return
+    places = np.array([_along(frame) for frame in volume])
+    steps = np.diff(places)
+    usual = float(np.median(steps))
+    worst = int(np.argmax(np.abs(steps - usual)))
+    if abs(steps[worst] - usual) <= spacing_mm:
+        return
+    before, after = volume[worst].instance.name, volume[worst + 1].instance.name
+    missing = round(float(steps[worst]) / usual) - 1
+    whole = abs(steps[worst] - (missing + 1) * usual) <= spacing_mm * (missing + 1)
+    kind = f"{missing} slice(s) missing" if missing >= 1 and whole else "Uneven slice spacing"
+    raise BrokenSeries(
+        f"{kind} between {before} and {after}: step of {steps[worst]:.3g} mm found, "
+        f"{usual:.3g} mm wanted. Send the series again, complete."
+    )
+
+
+def _check_same_positions(
+    volume: list[Frame], reference: list[Frame], spacing_mm: float
+) -> None:
+    ours = [_along(frame) for frame in volume]
+    for frame in reference:
+        place = _along(frame)
+        if min(abs(place - here) for here in ours) > spacing_mm:
+            raise BrokenSeries(
+                f"Slice missing: the volume of {volume[0].instance.name} has {len(volume)} slices, "
+                f"{len(reference)} wanted; none at the position of {frame.instance.name}. "
+                "Send the series again, complete."
+            )
+
+
+def _check_stacking(volume: list[Frame], shift_mm: float) -> None:
+    first = volume[0]
+    normal = _normal(first)
+    start = np.array(first.plane.position_mm)
+    for frame in volume[1:]:
+        offset = np.array(frame.plane.position_mm) - start
+        sideways = float(np.linalg.norm(offset - np.dot(offset, normal) * normal))
+        if sideways > shift_mm:
+            raise BrokenSeries(
+                f"Slices are not stacked along their normal: {frame.instance.name} is shifted by "
+                f"{sideways:.3g} mm against {first.instance.name}, at most {shift_mm:g} mm wanted. "
+                "Send the series without gantry tilt or reformatting."
+            )
+
+
+def _samples(volumes: Iterable[list[Frame]]) -> tuple[Sample, ...]:
+    """Samples of the volumes, equal contrasts numbered from 0."""
+    seen: dict[tuple[object, ...], int] = {}
+    samples = []
+    for volume in volumes:
+        key = _contrast(volume[0].sample)
+        count = seen.get(key, 0)
+        seen[key] = count + 1
+        samples.append(replace(volume[0].sample, repetition=count))
+    return tuple(samples)
+
+
+def _affine(volume: list[Frame]) -> NDArray[np.float64]:
+    first, last = volume[0].plane, volume[-1].plane
+    axes = np.array(first.orientation)
+    start, end = np.array(first.position_mm), np.array(last.position_mm)
+    if len(volume) > 1:
+        step = _normal(volume[0]) * (np.dot(_normal(volume[0]), end - start) / (len(volume) - 1))
+    else:
+        step = _normal(volume[0]) * _stated_step(volume[0])
+    affine = np.eye(4)
+    affine[:3, 0] = step
+    affine[:3, 1] = axes[3:] * first.spacing_mm[0]
+    affine[:3, 2] = axes[:3] * first.spacing_mm[1]
+    affine[:3, 3] = start
+    return affine
+
+
+def _stated_step(frame: Frame) -> float:
+    header = frame.instance.header
+    step = header.get("SpacingBetweenSlices") or header.get("SliceThickness")
+    return float(step) if step else 1.0
