@@ -1,0 +1,160 @@
+"""The lesion model's bundle: metadata and model card written from the figures, never by hand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from apps.train.evaluate import table
+from operators.labels import LESIONS, LesionClass
+from operators.lesion_segmenter.bundle import METADATA, OPERATING_POINT, WEIGHTS
+
+NAME, VERSION = "Lentiform lesion segmenter", "0.1.0"
+TRAINING_DATA = "simulated subjects only; not validated on patients"
+UNTRIED = 0.5
+
+_CARD = """\
+# {name} {version}
+
+Finds cerebral microbleeds, non-haemorrhagic iron deposits and calcifications on SWI, QSM and T2w
+MR images. **Trained on simulation. Not validated on patients. Research software, not a medical
+device.**
+
+## Model overview
+
+A 2.5D U-Net with seven levels (1.75 million parameters) sees a slice and its two neighbours of
+SWI, QSM and T2w, and gives the probability of background, microbleed, iron deposit, calcification
+and vessel for every pixel of the slice. The idea of a deep multi-contrast U-Net for microbleeds
+and iron is that of DEEPMIR (Rashid et al., Scientific Reports 2021;11:14124); network, training
+and code are our own. Group normalisation instead of batch normalisation.
+
+## Data
+
+{subjects}
+Heads are parted before anything is simulated: no head and no seed is in two splits. The simulator
+(`apps/phantom`) plants microbleeds, iron deposits, calcifications, veins and flow voids; scanner
+settings vary (1.5, 3 and 7 T, single and multiple echoes, slices of 1 to 3 mm, oblique slabs).
+SWI and QSM are computed from the simulated magnitude and phase as the application computes them.
+Labels are what differs visibly from the same scan without the lesion.
+
+Anatomy: label maps of real heads in FreeSurfer numbers, published with SynthSeg (Apache-2.0).
+
+## Input and output
+
+Input: `swi`, `qsm` (ppm), `t2w` on one grid, inside the brain mask; intensities divided by their
+local mean in the brain, QSM in units of 0.15 ppm from the brain's median; about 1 mm in plane.
+QSM and T2w may be missing (zero): training left them out at times. A gradient-echo magnitude may
+stand for SWI. Output: five probabilities per pixel.
+
+Lesion probabilities are the network's own and **not calibrated**. Operating point per class,
+chosen for the best F1 on the validation subjects: {points}.
+
+## Performance on simulated test subjects
+
+Through the application's own `segment_lesions`, with the true regions, the true brain mask (in
+half of the subjects off by one pixel) and T2w misaligned by 0.3 mm. A listed lesion counts as
+found when it shares a voxel with a planted object of its own class, one to one, largest overlap
+first. One training run, one seed: small differences mean nothing.
+
+{table}
+
+These are figures on simulated lesions. They say nothing about sensitivity in patients.
+
+## Limits
+
+- Never trained on, and never tested against, real microbleeds.
+- No motion, siderosis, cavernoma, haemorrhage larger than a microbleed, or metastasis in training.
+- Without QSM, calcification cannot be told from a microbleed by its sign.
+- Slices thicker than 3 mm were not in training.
+
+## Recipe
+
+    python -m apps.train.default --workdir DIR --label-maps DIR
+
+Seed {seed}; simulator and recipe of Lentiform {software}; SHA-256 of `models/model.pt`:
+`{digest}`.
+
+Training settings:
+
+```json
+{training}
+```
+
+## Licence
+
+Apache-2.0, as the project.
+"""
+
+
+def write_bundle(
+    out: Path, weights: Path, recipe: Mapping[str, Any], results: Mapping[str, float],
+    points: Mapping[LesionClass, float] | None = None,
+) -> None:
+    """Copy the weights into the bundle and write metadata.json and the model card around them."""
+    for part in ("configs", "models", "docs"):
+        (out / part).mkdir(parents=True, exist_ok=True)
+    if weights.resolve() != (out / WEIGHTS).resolve():
+        shutil.copyfile(weights, out / WEIGHTS)
+    chosen = {kind.name.lower(): round((points or {}).get(kind, UNTRIED), 3)
+              for kind in (LesionClass.MICROBLEED, LesionClass.IRON_DEPOSIT,
+                           LesionClass.CALCIFICATION)}
+    metadata = _metadata(recipe, results, chosen)
+    (out / METADATA).write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+    (out / "docs/README.md").write_text(_card(out, recipe, results, chosen), encoding="utf-8")
+
+
+def _card(
+    out: Path, recipe: Mapping[str, Any], results: Mapping[str, float], chosen: Mapping[str, float]
+) -> str:
+    subjects = ", ".join(f"{count} {split}" for split, count in recipe["subjects"].items())
+    return _CARD.format(
+        name=NAME, version=VERSION, subjects=f"Simulated subjects: {subjects}.",
+        points=", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in chosen.items()),
+        table=table(results), seed=recipe["seed"], software=version("lentiform"),
+        digest=hashlib.sha256((out / WEIGHTS).read_bytes()).hexdigest(),
+        training=json.dumps(recipe["training"], indent=1),
+    )
+
+
+def _metadata(
+    recipe: Mapping[str, Any], results: Mapping[str, float], chosen: Mapping[str, float]
+) -> dict[str, Any]:
+    classes = {"0": "background"} | {str(int(k)): v.name for k, v in LESIONS.items()}
+    return {
+        "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/"
+                  "0.8.1/meta_schema_20240725.json",
+        "name": NAME, "version": VERSION,
+        "changelog": {VERSION: "first model, trained on simulated subjects"},
+        "monai_version": version("monai"), "pytorch_version": version("torch").split("+")[0],
+        "numpy_version": version("numpy"),
+        "required_packages_version": {"scipy": version("scipy")},
+        "task": "Segmentation of cerebral microbleeds, iron deposits and calcifications",
+        "description": "2.5D U-Net on SWI, QSM and T2w MR images of the brain. Trained on "
+                       "simulation; not validated on patients.",
+        "authors": "The Lentiform authors", "copyright": "The Lentiform authors",
+        "data_source": "simulated (apps/phantom)", "data_type": "numpy",
+        "intended_use": "Research software, not a medical device.",
+        "training_data": TRAINING_DATA, OPERATING_POINT: dict(chosen), "recipe": dict(recipe),
+        "eval_metrics": {f"simulated_{name}": value for name, value in results.items()
+                         if math.isfinite(value)},
+        "network_data_format": {
+            "inputs": {"image": {
+                "type": "image", "format": "magnitude", "modality": "MR", "num_channels": 9,
+                "spatial_shape": ["64*n", "64*n"], "dtype": "float32", "value_range": [-6, 6],
+                "is_patch_data": False,
+                "channel_def": {str(3 * i + j): f"{name} slice {j - 1:+d}"
+                                for i, name in enumerate(("swi", "qsm", "t2w")) for j in range(3)},
+            }},
+            "outputs": {"pred": {
+                "type": "image", "format": "segmentation", "num_channels": 5,
+                "spatial_shape": ["64*n", "64*n"], "dtype": "float32", "value_range": [],
+                "is_patch_data": False, "channel_def": classes,
+            }},
+        },
+    }

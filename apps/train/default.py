@@ -1,0 +1,67 @@
+"""The recipe of the default lesion model: simulate, train, choose on validation, judge on test.
+
+    python -m apps.train.default --workdir DIR --label-maps DIR [--out models/lesion_segmenter]
+
+Resumes where it was broken off. Label maps: NIfTI, FreeSurfer numbers with extra-cerebral classes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from apps.train.card import write_bundle
+from apps.train.cohort import SPLITS, Split, case_paths, make_cohort, plan, study_paths
+from apps.train.evaluate import examine_all, listing_all, operating_points, scores, table
+from operators.lesion_segmenter.settings import LesionSettings
+from operators.lesion_segmenter.training import TrainingSettings, train
+
+SEED = 20260
+COUNTS: dict[Split, int] = {"train": 36, "validation": 8, "test": 12}
+
+_log = logging.getLogger("apps.train")
+
+
+def main(
+    workdir: Annotated[Path, typer.Option(help="Folder for subjects and checkpoints (3 GB).")],
+    label_maps: Annotated[Path, typer.Option(help="Folder of FreeSurfer-numbered label maps.")],
+    out: Annotated[Path, typer.Option(help="The bundle.")] = Path("models/lesion_segmenter"),
+    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = TrainingSettings().steps,
+    seed: Annotated[int, typer.Option(help="Of heads, subjects and training.")] = SEED,
+) -> None:
+    """Make the default lesion model."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    plans = plan(sorted(label_maps.rglob("*.nii*")), COUNTS, seed)
+    cohort = workdir / "cohort"
+    make_cohort(plans, cohort)
+    files = {split: case_paths(plans, cohort, split) for split in SPLITS}
+    settings = TrainingSettings(seed=seed, steps=steps)
+    best = train(files["train"], workdir / "run", settings, validation=files["validation"])
+    _log.info("best weights: step %d", best.step)
+    recipe: dict[str, Any] = {
+        "seed": seed, "subjects": dict(COUNTS), "training": settings.model_dump(),
+        "chosen_step": best.step,
+    }
+    publish(workdir / "run" / "model.pt", out, recipe,
+            study_paths(plans, cohort, "validation"), study_paths(plans, cohort, "test"))
+
+
+def publish(
+    weights: Path, out: Path, recipe: dict[str, Any], validation: list[Path], test: list[Path]
+) -> None:
+    """Write the bundle: operating points from validation subjects, figures from test subjects."""
+    write_bundle(out, weights, recipe, {})
+    points = operating_points(examine_all(validation, out, listing_all()))
+    write_bundle(out, weights, recipe, {}, points)
+    results = scores(examine_all(test, out, LesionSettings()))
+    write_bundle(out, weights, recipe, results, points)
+    _log.info("operating points: %s", json.dumps({k.name: round(v, 3) for k, v in points.items()}))
+    typer.echo(table(results))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,182 @@
+"""Simulated subjects as the lesion segmenter meets them: the product's own SWI and QSM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.phantom.types import Planted, Subject
+from operators.labels import LesionClass
+from operators.lesion_segmenter.cases import CASE_CHANNELS, Case, make_case
+from operators.quantitative_maps.maps import add_maps
+from operators.quantitative_maps.settings import QuantitativeMapsSettings
+from operators.types import (
+    Acquisition,
+    CoregisteredStudy,
+    RegionMap,
+    Role,
+    Sample,
+    Series,
+    Study,
+    Unit,
+)
+
+if TYPE_CHECKING:
+    from highdicom import Volume
+
+Array = NDArray[np.float32]
+CLASSES: dict[Planted, LesionClass] = {
+    Planted.MICROBLEED: LesionClass.MICROBLEED, Planted.IRON_DEPOSIT: LesionClass.IRON_DEPOSIT,
+    Planted.CALCIFICATION: LesionClass.CALCIFICATION, Planted.VEIN: LesionClass.VESSEL,
+    Planted.FLOW_VOID: LesionClass.VESSEL,
+}
+_ROLES = (Role.MAGNITUDE, Role.PHASE, Role.T2W, Role.SWI)
+_UNITS = {Role.QSM: Unit.PPM}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examined:
+    """One simulated subject after maps and registration, with the truth on the same grid.
+
+    `kinds` and `diameters_mm` are per number in `truth`.
+    """
+
+    subject: str
+    anatomy: str
+    field_strength_t: float
+    contrasts: Mapping[Role, Array]
+    brain: NDArray[np.bool_]
+    regions: NDArray[np.uint8]
+    truth: NDArray[np.uint16]
+    kinds: Mapping[int, LesionClass]
+    diameters_mm: Mapping[int, float]
+    affine: NDArray[np.float64]
+    frame_of_reference_uid: str
+
+
+def examine(subject: Subject, generator: np.random.Generator) -> Examined:
+    """Compute SWI and QSM as the product does and bring T2w onto the grid.
+
+    Registration is stood for by the true transform with an error of 0.3 mm (standard deviation per
+    axis), what the rigid tools left in trials. The brain mask is the true one, in half of the
+    subjects off by a millimetre.
+    """
+    from scipy import ndimage
+
+    study = add_maps(_study(subject), QuantitativeMapsSettings())
+    grid = subject.truth.brain
+    contrasts = {role: np.asarray(study.series[role].volumes[-1].array, np.float32)
+                 for role in (Role.SWI, Role.QSM, Role.MAGNITUDE) if role in study.series}
+    shift = generator.normal(0, 0.3, 3)
+    contrasts[Role.T2W] = _onto(subject.images[Role.T2W].volumes[0], grid, shift)
+    brain = np.asarray(grid.array, bool)
+    change = generator.choice((0, 0, -1, 1))
+    if change:
+        edit = ndimage.binary_erosion if change < 0 else ndimage.binary_dilation
+        brain = edit(brain, np.ones((1, 3, 3)))
+    planted = {one.index: one for one in subject.truth.planted}
+    return Examined(
+        subject=f"{subject.anatomy}-{subject.seed}", anatomy=subject.anatomy,
+        field_strength_t=subject.protocol.field_strength_t, contrasts=contrasts, brain=brain,
+        regions=np.asarray(subject.truth.regions.array, np.uint8),
+        truth=np.asarray(subject.truth.lesions.array, np.uint16),
+        kinds={number: CLASSES[one.kind] for number, one in planted.items()},
+        diameters_mm={number: one.diameter_mm for number, one in planted.items()},
+        affine=grid.affine, frame_of_reference_uid=grid.frame_of_reference_uid or "1.2.3",
+    )
+
+
+def as_case(examined: Examined) -> Case:
+    """The subject as a training case."""
+    contrasts = {role: image for role, image in examined.contrasts.items()
+                 if role in CASE_CHANNELS}
+    spacing = np.linalg.norm(examined.affine[:3, :3], axis=0)
+    return make_case(
+        examined.subject, examined.anatomy, contrasts, examined.brain,
+        (float(spacing[0]), float(spacing[1]), float(spacing[2])), examined.truth, examined.kinds,
+    )
+
+
+def as_study(examined: Examined) -> tuple[CoregisteredStudy, RegionMap]:
+    """The subject as the pipeline hands it to the lesion segmenter."""
+    import highdicom
+    from pydicom import Dataset
+
+    def volume(array: NDArray) -> Volume:
+        return highdicom.Volume(array, examined.affine, "PATIENT",
+                                frame_of_reference_uid=examined.frame_of_reference_uid)
+
+    brain = volume(examined.brain)
+    acquisition = Acquisition(field_strength_t=examined.field_strength_t)
+    volumes = {role: volume(image) for role, image in examined.contrasts.items()}
+    series = {
+        role: Series(role, (image,), (Sample(),), _UNITS.get(role, Unit.ARBITRARY), (),
+                     f"1.2.3.{number}", "", "simulated", acquisition)
+        for number, (role, image) in enumerate(volumes.items())
+    }
+    study = Study(f"simulated {examined.subject}", Dataset(), series, ())
+    registered = CoregisteredStudy(study, Role.MAGNITUDE, volumes, {}, brain, {})
+    return registered, RegionMap(volume(examined.regions), brain, Role.T1W, "truth", 1.0)
+
+
+def save_examined(examined: Examined, path: Path) -> None:
+    """Write a subject; the file appears whole or not at all."""
+    numbers = sorted(examined.kinds)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        np.savez(
+            file, subject=examined.subject, anatomy=examined.anatomy,
+            field_strength_t=examined.field_strength_t, brain=examined.brain,
+            regions=examined.regions, truth=examined.truth, affine=examined.affine,
+            uid=examined.frame_of_reference_uid, numbers=np.array(numbers, int),
+            kinds=np.array([examined.kinds[n] for n in numbers], int),
+            diameters=np.array([examined.diameters_mm[n] for n in numbers], float),
+            **{f"contrast_{role.value}": image for role, image in examined.contrasts.items()},
+        )
+    partial.replace(path)
+
+
+def load_examined(path: Path) -> Examined:
+    """Read what `save_examined` wrote."""
+    with np.load(path, allow_pickle=False) as stored:
+        numbers = [int(n) for n in stored["numbers"]]
+        return Examined(
+            subject=str(stored["subject"]), anatomy=str(stored["anatomy"]),
+            field_strength_t=float(stored["field_strength_t"]),
+            contrasts={Role(name.removeprefix("contrast_")): stored[name]
+                       for name in stored.files if name.startswith("contrast_")},
+            brain=stored["brain"], regions=stored["regions"], truth=stored["truth"],
+            kinds=dict(zip(numbers, map(LesionClass, stored["kinds"].tolist()), strict=True)),
+            diameters_mm=dict(zip(numbers, stored["diameters"].tolist(), strict=True)),
+            affine=stored["affine"], frame_of_reference_uid=str(stored["uid"]),
+        )
+
+
+def _study(subject: Subject) -> Study:
+    from pydicom import Dataset
+
+    acquisition = Acquisition(field_strength_t=subject.protocol.field_strength_t)
+    series = {
+        role: Series(role, image.volumes, image.samples, image.unit, (), f"1.2.3.{number}", "",
+                     "simulated", acquisition)
+        for number, (role, image) in enumerate(subject.images.items()) if role in _ROLES
+    }
+    return Study(f"simulated {subject.anatomy}-{subject.seed}", Dataset(), series, ())
+
+
+def _onto(moving: Volume, grid: Volume, shift_mm: NDArray[np.float64]) -> Array:
+    """`moving` on `grid` through patient space, off by `shift_mm`; NaN beyond its edges."""
+    from scipy import ndimage
+
+    offset = np.eye(4)
+    offset[:3, 3] = shift_mm
+    matrix = np.linalg.inv(moving.affine) @ offset @ grid.affine
+    return np.asarray(ndimage.affine_transform(
+        np.asarray(moving.array, np.float32), matrix[:3, :3], matrix[:3, 3],
+        output_shape=grid.spatial_shape, order=1, cval=np.nan,
+    ), np.float32)

@@ -1,0 +1,103 @@
+"""The model folder: a MONAI bundle, read and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from operators.errors import ConfigurationError
+from operators.labels import LesionClass
+from operators.types import ModelIdentity
+
+if TYPE_CHECKING:
+    from torch import nn
+
+METADATA = "configs/metadata.json"
+INFERENCE = "configs/inference.json"
+WEIGHTS = "models/model.pt"
+OPERATING_POINT = "operating_point"
+"""Key in metadata.json: least probability per lesion class, chosen on validation subjects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A model folder that was found complete.
+
+    `operating_point` is the least probability per lesion class.
+    """
+
+    folder: Path
+    identity: ModelIdentity
+    operating_point: Mapping[LesionClass, float]
+
+    def network(self) -> nn.Module:
+        """The network with its weights, in evaluation mode. ConfigurationError if they disagree."""
+        import torch
+
+        network = _build(_json(self.folder / INFERENCE), self.folder)
+        weights = torch.load(self.folder / WEIGHTS, map_location="cpu", weights_only=True)
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ConfigurationError(
+                f"{WEIGHTS} does not fit network_def of {INFERENCE} in {self.folder.name}: "
+                f"{str(error).splitlines()[0]} Take both from the same release."
+            ) from error
+        return network.eval()
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a model folder. ConfigurationError names the file that is missing or wrong."""
+    for part in (METADATA, INFERENCE, WEIGHTS):
+        if not (folder / part).is_file():
+            raise ConfigurationError(
+                f"The model folder {folder} has no {part}. Point -m at the folder `models` of "
+                "the release, or train a model."
+            )
+    metadata = _json(folder / METADATA)
+    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    try:
+        identity = ModelIdentity(
+            metadata["name"], metadata["version"], digest, metadata["training_data"]
+        )
+        points = {kind: float(metadata[OPERATING_POINT][kind.name.lower()])
+                  for kind in (LesionClass.MICROBLEED, LesionClass.IRON_DEPOSIT,
+                               LesionClass.CALCIFICATION)}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"{METADATA} in {folder} lacks {error}; wanted: name, version, training_data and "
+            f"{OPERATING_POINT} with one probability per lesion class."
+        ) from error
+    return Bundle(folder, identity, points)
+
+
+def _build(config: dict[str, Any], folder: Path) -> nn.Module:
+    """The `network_def` of a MONAI configuration: a class path and its plain arguments.
+
+    MONAI's own parser reads the same file; importing it takes longer than running the network.
+    """
+    try:
+        arguments = dict(config["network_def"])
+        module, name = arguments.pop("_target_").rsplit(".", 1)
+        network: nn.Module = getattr(importlib.import_module(module), name)(**arguments)
+    except (KeyError, TypeError, ValueError, ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            f"network_def in {INFERENCE} of {folder} cannot be built: {error}. Wanted: _target_ "
+            "with the path of a network class, and its arguments."
+        ) from error
+    return network
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(f"{path} is not JSON: {error}. Restore the file.") from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{path} holds a {type(content).__name__}, wanted an object.")
+    return content

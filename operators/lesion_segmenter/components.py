@@ -1,0 +1,99 @@
+"""Split a lesion mask into lesions and measure them. Indices are (slice, row, column)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.labels import LesionClass
+
+Array = NDArray[np.float32]
+LESION_CLASSES = (LesionClass.MICROBLEED, LesionClass.IRON_DEPOSIT, LesionClass.CALCIFICATION)
+"""Network classes that make a lesion; the vessel channel only competes with them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Component:
+    """One connected lesion.
+
+    Attributes
+    ----------
+    voxels : (n, 3) indices, in array order.
+    kind : the class with the largest summed probability.
+    probability : mean probability of `kind` over the upper half of the voxels.
+    diameter_mm : largest distance between two outer faces in one slice.
+    centroid : mean index.
+    """
+
+    voxels: NDArray[np.intp]
+    kind: LesionClass
+    probability: float
+    volume_mm3: float
+    diameter_mm: float
+    centroid: tuple[float, float, float]
+
+    @property
+    def index(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+        """For indexing a volume: `image[component.index]`."""
+        return self.voxels[:, 0], self.voxels[:, 1], self.voxels[:, 2]
+
+
+def components(
+    probabilities: Array, brain: NDArray[np.bool_], spacing_mm: Sequence[float],
+    *, voxel_probability: float, min_volume_mm3: float,
+) -> list[Component]:
+    """Lesions of class probabilities (class, slice, row, column), 26-connected, inside the brain.
+
+    Channel 0 is background, then the numbers of `LesionClass`. A voxel belongs to a lesion where
+    the lesion classes together reach `voxel_probability`. Components smaller than `min_volume_mm3`
+    are dropped; equality keeps them. Order: by class, larger first, then by position.
+    """
+    from scipy import ndimage
+
+    total = probabilities[list(LESION_CLASSES)].sum(axis=0)
+    mask = (total >= voxel_probability) & brain
+    labels, _ = ndimage.label(mask, np.ones((3, 3, 3)))
+    voxel_mm3 = float(np.prod(spacing_mm))
+    found = []
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        voxels = np.argwhere(labels[box] == number) + [side.start for side in box]
+        if len(voxels) * voxel_mm3 >= min_volume_mm3 * (1 - 1e-6):
+            found.append(_measure(voxels, probabilities, spacing_mm))
+    return sorted(found, key=lambda one: (one.kind, -one.volume_mm3, one.centroid))
+
+
+def _measure(
+    voxels: NDArray[np.intp], probabilities: Array, spacing_mm: Sequence[float]
+) -> Component:
+    values = probabilities[:, voxels[:, 0], voxels[:, 1], voxels[:, 2]]
+    kind = max(LESION_CLASSES, key=lambda each: float(values[each].sum()))
+    upper = np.sort(values[kind])[values.shape[1] // 2:]
+    mean = voxels.mean(axis=0)
+    return Component(
+        voxels=voxels, kind=kind, probability=float(upper.mean()),
+        volume_mm3=len(voxels) * float(np.prod(spacing_mm)),
+        diameter_mm=diameter_mm(voxels, spacing_mm),
+        centroid=(float(mean[0]), float(mean[1]), float(mean[2])),
+    )
+
+
+def diameter_mm(voxels: NDArray[np.intp], spacing_mm: Sequence[float]) -> float:
+    """Largest distance between the middles of two outer faces of voxels of one slice, in mm.
+
+    One voxel of 1 x 1 mm measures 1 mm, a row of three 3 mm.
+    """
+    from scipy.spatial import ConvexHull
+    from scipy.spatial.distance import pdist
+
+    in_plane = np.asarray(spacing_mm[1:], float)
+    faces = np.array([(0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5)])
+    largest = 0.0
+    for number in np.unique(voxels[:, 0]):
+        pixels = voxels[voxels[:, 0] == number, 1:].astype(float)
+        points = (pixels[:, None] + faces).reshape(-1, 2) * in_plane
+        outline = points[ConvexHull(points).vertices]
+        largest = max(largest, float(pdist(outline).max()))
+    return largest

@@ -1,0 +1,220 @@
+"""From a co-registered study to its lesions: the room's one public call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.labels import LESIONS, LesionClass, Structure
+from operators.lesion_segmenter.bundle import Bundle, load_bundle
+from operators.lesion_segmenter.components import LESION_CLASSES, Component, components
+from operators.lesion_segmenter.inference import make_runner, predict
+from operators.lesion_segmenter.location import locate
+from operators.lesion_segmenter.mimics import (
+    Evidence,
+    name_lesion,
+    susceptibility_contrast,
+    vesselness,
+)
+from operators.lesion_segmenter.normalise import CHANNELS, network_input, scale_contrast
+from operators.lesion_segmenter.settings import LesionSettings
+from operators.types import CoregisteredStudy, Lesion, LesionMap, NotAssessed, RegionMap, Role
+
+if TYPE_CHECKING:
+    from highdicom import Volume
+
+Array = NDArray[np.float32]
+
+
+def segment_lesions(
+    study: CoregisteredStudy, regions: RegionMap | NotAssessed, *,
+    bundle: Path, settings: LesionSettings,
+) -> LesionMap | NotAssessed:
+    """Find, measure and name the lesions of a study.
+
+    Sought inside the brain of `regions`, or of the study where there is none. QSM and T2w may be
+    missing; the map's notes say what that costs. NotAssessed without SWI or a magnitude with
+    enough T2* weighting, or where slices lie too far apart. ConfigurationError if `bundle` is no
+    model folder; StepFailed if a contrast is empty.
+    """
+    source = susceptibility_source(study, settings)
+    if isinstance(source, NotAssessed):
+        return source
+    model = load_bundle(bundle)
+    mask = regions.brain if isinstance(regions, RegionMap) else study.brain
+    brain = np.asarray(mask.array, bool)
+    images = {role: np.asarray(study.contrasts[role].array, np.float32)
+              for role in CHANNELS if role in study.contrasts}
+    images[Role.SWI] = np.asarray(study.contrasts[source].array, np.float32)
+    prepared = network_input(images, brain, mask.spacing)
+    runner = make_runner(model.network(), settings.engine)
+    maps = prepared.to_reference(
+        predict(prepared.array, runner, slices_per_batch=settings.slices_per_batch)
+    )
+    found = components(
+        maps, brain, mask.spacing,
+        voxel_probability=settings.voxel_probability, min_volume_mm3=settings.min_volume_mm3,
+    )
+    judge = _Judge(study, regions, images, brain, model, settings)
+    inputs = tuple(source if role is Role.SWI else role for role in prepared.present)
+    return _lesion_map(found, judge, maps, mask, inputs)
+
+
+def susceptibility_source(
+    study: CoregisteredStudy, settings: LesionSettings
+) -> Role | NotAssessed:
+    """The contrast that shows microbleeds: SWI, else a magnitude with enough T2* weighting.
+
+    An acquired SWI is taken at its word. A computed one, or a magnitude, must reach
+    `magnitude_min_te_field`; an unknown field strength counts as 1.5 T.
+    """
+    spacing = study.brain.spacing[0]
+    if spacing > settings.max_slice_spacing_mm:
+        return NotAssessed(
+            f"Slices lie {spacing:.1f} mm apart; lesions are assessed up to "
+            f"{settings.max_slice_spacing_mm:g} mm."
+        )
+    if Role.SWI in study.contrasts and not study.study.series[Role.SWI].is_derived:
+        return Role.SWI
+    if Role.MAGNITUDE not in study.study.series:
+        return _without_source(study)
+    weighting = _te_field(study)
+    if weighting < settings.magnitude_min_te_field:
+        return NotAssessed(
+            f"The gradient-echo series has too little T2* weighting for microbleeds (echo time x "
+            f"field {weighting:.0f} ms T, wanted {settings.magnitude_min_te_field:g}): it looks "
+            "like a field map. Send SWI, or gradient echo with a longer echo time."
+        )
+    for role in (Role.SWI, Role.MAGNITUDE):
+        if role in study.contrasts:
+            return role
+    return _without_source(study)
+
+
+def _without_source(study: CoregisteredStudy) -> NotAssessed:
+    dropped = "; ".join(study.dropped[role] for role in (Role.SWI, Role.MAGNITUDE)
+                        if role in study.dropped)
+    return NotAssessed(dropped or "The study has neither SWI nor gradient-echo magnitude.")
+
+
+def _te_field(study: CoregisteredStudy) -> float:
+    """Longest echo time times field strength of the magnitude, ms T; 0 where unknown."""
+    series = study.study.series[Role.MAGNITUDE]
+    echoes = [one.echo_time_ms for one in series.samples if one.echo_time_ms is not None]
+    return max(echoes, default=0.0) * (series.acquisition.field_strength_t or 1.5)
+
+
+class _Judge:
+    """Turns a component into a lesion with a class, or drops it and says so."""
+
+    def __init__(
+        self, study: CoregisteredStudy, regions: RegionMap | NotAssessed,
+        images: Mapping[Role, Array], brain: NDArray[np.bool_], model: Bundle,
+        settings: LesionSettings,
+    ) -> None:
+        self.study, self.regions, self.model, self.settings = study, regions, model, settings
+        self.grid = study.brain
+        self.qsm = images.get(Role.QSM)
+        self.darkness = -scale_contrast(images[Role.SWI], brain, Role.SWI, self.grid.spacing)
+        self.points = _operating_points(model, settings)
+        self.notes = list(_missing_notes(images))
+
+    def lesion(self, part: Component, maps: Array) -> Lesion | None:
+        """The lesion, its index still 0; None below the operating point or not nameable."""
+        if part.probability < self.points[part.kind]:
+            return None
+        spacing = self.grid.spacing
+        contrast = None
+        if self.qsm is not None:
+            contrast = susceptibility_contrast(part, self.qsm, spacing)
+        tube = vesselness(part, self.darkness, spacing)
+        place = self._location(part)
+        evidence = Evidence(part.kind, _runner_up(part, maps), contrast, tube,
+                            part.diameter_mm, place)
+        kind, why = name_lesion(evidence, self.settings)
+        centre = self.grid.map_indices_to_reference(np.array([part.centroid]))[0]
+        centroid = (float(centre[0]), float(centre[1]), float(centre[2]))
+        if kind is None:
+            where = ", ".join(f"{value:.0f}" for value in centroid)
+            self.notes.append(f"A dark lesion at LPS ({where}) mm is not listed: {why}.")
+            return None
+        mean, peak = self._susceptibility(part)
+        return Lesion(
+            index=0, kind=kind, location=place, volume_mm3=part.volume_mm3,
+            diameter_mm=part.diameter_mm, centroid_lps_mm=centroid, mean_ppm=mean, peak_ppm=peak,
+            probability=part.probability, vesselness=tube, reason=why,
+            uid=tracking_uid(self.study.study.uid, kind, centroid),
+        )
+
+    def _location(self, part: Component) -> Structure | None:
+        if isinstance(self.regions, NotAssessed):
+            return None
+        return locate(part.centroid, self.regions.labels.array, self.grid.spacing,
+                      reach_mm=self.settings.location_reach_mm)
+
+    def _susceptibility(self, part: Component) -> tuple[float | None, float | None]:
+        if self.qsm is None:
+            return None, None
+        values = self.qsm[part.index]
+        values = values[np.isfinite(values)]
+        if values.size == 0:
+            return None, None
+        return float(values.mean()), float(values[np.abs(values).argmax()])
+
+
+def tracking_uid(
+    study_uid: str, kind: LesionClass, centroid_lps_mm: tuple[float, float, float]
+) -> str:
+    """A UID that the same lesion of the same study gets again: from class and centre to 0.1 mm."""
+    from pydicom.uid import generate_uid
+
+    centre = [f"{value:.1f}" for value in centroid_lps_mm]
+    return str(generate_uid(entropy_srcs=[study_uid, LESIONS[kind].abbreviation, *centre]))
+
+
+def _lesion_map(
+    found: list[Component], judge: _Judge, maps: Array, grid: Volume, inputs: tuple[Role, ...]
+) -> LesionMap:
+    judged = [(judge.lesion(part, maps), part) for part in found]
+    kept = [(lesion, part) for lesion, part in judged if lesion is not None]
+    kept.sort(key=lambda pair: (pair[0].kind, -pair[0].volume_mm3, pair[0].centroid_lps_mm))
+    labels = np.zeros(grid.array.shape, np.uint16)
+    lesions = []
+    for number, (lesion, part) in enumerate(kept, start=1):
+        labels[part.index] = number
+        lesions.append(replace(lesion, index=number))
+    return LesionMap(
+        labels=grid.with_array(labels),
+        probabilities={kind: grid.with_array(maps[kind]) for kind in LESION_CLASSES},
+        lesions=tuple(lesions), inputs=inputs, model=judge.model.identity,
+        notes=tuple(judge.notes),
+    )
+
+
+def _operating_points(model: Bundle, settings: LesionSettings) -> dict[LesionClass, float]:
+    chosen = {
+        LesionClass.MICROBLEED: settings.microbleed_probability,
+        LesionClass.IRON_DEPOSIT: settings.iron_probability,
+        LesionClass.CALCIFICATION: settings.calcification_probability,
+    }
+    return {kind: model.operating_point[kind] if value is None else value
+            for kind, value in chosen.items()}
+
+
+def _runner_up(part: Component, maps: Array) -> LesionClass:
+    bleed, iron = (float(maps[kind][part.index].sum())
+                   for kind in (LesionClass.MICROBLEED, LesionClass.IRON_DEPOSIT))
+    return LesionClass.MICROBLEED if bleed >= iron else LesionClass.IRON_DEPOSIT
+
+
+def _missing_notes(images: Mapping[Role, Array]) -> list[str]:
+    costs = {
+        Role.QSM: "No QSM: calcification cannot be told from microbleeds by its sign.",
+        Role.T2W: "No T2w: lesions were sought without it.",
+    }
+    return [cost for role, cost in costs.items() if role not in images]
