@@ -162,5 +162,6 @@ def _slice(
     dataset.PixelSpacing = geometry.pixel_spacing_mm
     dataset.SliceThickness = geometry.slice_spacing_mm
     dataset.SpacingBetweenSlices = geometry.slice_spacing_mm
-    dataset.PixelData = volume.pixels[place.position].astype("<u2", copy=False).tobytes()
+    pixels = volume.pixels[place.position].astype("<u2", copy=False)
+    dataset.add_new("PixelData", "OW", pixels.tobytes())
     return finish_file(dataset)

@@ -92,8 +92,14 @@ def finish_file(dataset: Dataset) -> Dataset:
 
 
 def copied(dataset: Dataset) -> Dataset:
-    """A shallow copy; `Dataset(other)` would share its elements with the other."""
-    return Dataset(dict(dataset.items()))
+    """A shallow copy that writes `encoded` elements as they are.
+
+    `Dataset(other)` would share its elements with the other.
+    """
+    copy = Dataset(dict(dataset.items()))
+    implicit, little = dataset.original_encoding
+    copy.set_original_encoding(implicit, little, dataset.original_character_set)
+    return copy
 
 
 def encoded(header: Dataset) -> Dataset:
@@ -115,14 +121,9 @@ class Geometry:
 
     @classmethod
     def of(cls, affine_lps_mm: NDArray[np.float64], slices: int) -> Geometry:
-        """Read an affine of (slice, row, column) indices.
-
-        Raises ValueError if its axes are not at right angles: DICOM cannot say a shear.
-        """
+        """Read an affine of (slice, row, column) indices with axes at right angles."""
         spacing = np.linalg.norm(affine_lps_mm[:3, :3], axis=0)
         axes = affine_lps_mm[:3, :3] / spacing
-        if not np.allclose(axes.T @ axes, np.eye(3), atol=1e-5):
-            raise ValueError("the axes of the image are not at right angles; DICOM has no shear")
         steps = np.arange(slices)[:, None] * affine_lps_mm[:3, 0]
         return cls(
             decimals([*axes[:, 2], *axes[:, 1]]),

@@ -24,9 +24,8 @@ def write_study(
     """Write `subject` below `folder` in the conventions of `style`.
 
     UIDs, file names and pixels follow from subject, style, options and seed alone. Files lie in
-    nested folders, in shuffled order, some without suffix. Raises ValueError for what the style
-    cannot say (sheared axes, absolute CBF of a relative map), OSError if `folder` is not
-    writable.
+    nested folders, in shuffled order, some without suffix. Raises ValueError for absolute CBF of
+    a subject whose map is relative, OSError if `folder` is not writable.
     """
     options = options or StudyOptions()
     content = f"{subject.seed} {subject.anatomy} {subject.protocol} {options}"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from apps.phantom.dicom import StudyOptions, VendorStyle, write_study
-from apps.phantom.types import Image, Planted, PlantedLesion, Protocol, Subject, Truth
 from highdicom import Volume
 from pydicom import Dataset, dcmread
 from scipy.spatial.transform import Rotation
 
+from apps.phantom.dicom import StudyOptions, VendorStyle, write_study
+from apps.phantom.types import Image, Planted, PlantedLesion, Protocol, Subject, Truth
 from operators.types import AslKind, Role, Sample, Unit
 
 SHAPE = (12, 48, 40)
@@ -48,9 +48,10 @@ def build_subject(*, cbf_unit: Unit = Unit.ABSOLUTE_CBF) -> Subject:
     magnitudes = [head * np.exp(-te / 40) * (500 + 100 * x) for te in ECHOES_MS]
     phases = [np.angle(np.exp(1j * te * rate)) for te in ECHOES_MS]
     echoes = tuple(Sample(echo_time_ms=te) for te in ECHOES_MS)
-    b_values = (Sample(b_value_s_mm2=0.0),) + tuple(
-        Sample(b_value_s_mm2=1000.0, b_vector_lps=direction)
-        for direction in ((1.0, 0.0, 0.0), (0.0, 0.6, 0.8), (0.0, -0.8, 0.6))
+    directions = ((1.0, 0.0, 0.0), (0.0, 0.6, 0.8), (0.0, -0.8, 0.6))
+    b_values = (
+        Sample(b_value_s_mm2=0.0),
+        *(Sample(b_value_s_mm2=1000.0, b_vector_lps=direction) for direction in directions),
     )
     labels = (Sample(asl=AslKind.M0), Sample(asl=AslKind.LABEL), Sample(asl=AslKind.CONTROL))
     one = (Sample(),)
@@ -58,12 +59,12 @@ def build_subject(*, cbf_unit: Unit = Unit.ABSOLUTE_CBF) -> Subject:
         Image(Role.MAGNITUDE, tuple(_gre(m.astype(np.float32)) for m in magnitudes), echoes,
               Unit.ARBITRARY),
         Image(Role.PHASE, tuple(_gre(p.astype(np.float32)) for p in phases), echoes, Unit.RADIAN),
-        Image(Role.T1W, (_other(head * (800 + 200 * y)),), one, Unit.ARBITRARY),
+        Image(Role.T1W, (_other(head * (800 + 200 * y + 100 * z)),), one, Unit.ARBITRARY),
         Image(Role.T2W, (_other(head * (300 + 200 * y)),), one, Unit.ARBITRARY),
-        Image(Role.FA, (_other(head * (0.4 + 0.3 * x)),), one, Unit.RATIO),
+        Image(Role.FA, (_other(head * (0.4 + 0.3 * x + 0.1 * z)),), one, Unit.RATIO),
         Image(Role.DWI, tuple(_other(head * (400 - 50 * k + 50 * y)) for k in range(4)), b_values,
               Unit.ARBITRARY),
-        Image(Role.CBF, (_other(head * (50 + 20 * x)),), one, cbf_unit),
+        Image(Role.CBF, (_other(head * (50 + 20 * x + 5 * z)),), one, cbf_unit),
         Image(Role.ASL, tuple(_other(head * level) for level in (1000, 500, 510)), labels,
               Unit.ARBITRARY),
     ]

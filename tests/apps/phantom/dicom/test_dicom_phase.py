@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from apps.phantom.dicom import VendorStyle
 
+from apps.phantom.dicom import VendorStyle
 from operators.types import Role
 
 S, P, G, E = VendorStyle
