@@ -48,7 +48,7 @@ DEFAULT_RULES: tuple[dict[str, Any], ...] = (
             },
             {"description": "(^|[^a-z])m(in|n|ax)?[ _-]?ips?([^a-z]|$)"},
         ],
-    },  # fmt: skip
+    },
     # Field maps share scanning sequence and M/P tokens with SWI.
     {
         "because": (
@@ -132,7 +132,7 @@ DEFAULT_RULES: tuple[dict[str, Any], ...] = (
             },
             {"image_type": ["DERIVED"], "description": "(^|[^a-z])(e?adc|tracew?|md)([^a-z]|$)"},
         ],
-    },  # fmt: skip
+    },
     {
         "role": "cbf",
         "because": "cerebral blood flow map",
@@ -185,7 +185,11 @@ DEFAULT_RULES: tuple[dict[str, Any], ...] = (
     },
     {
         "because": "diffusion series with {directions} directions: a tensor needs at least 6",
-        "any_of": [{"b_value": {"min": 1}}, {"contrast": ["DIFFUSION"]}, {"image_type": ["DIFFUSION"]}],
+        "any_of": [
+            {"b_value": {"min": 1}},
+            {"contrast": ["DIFFUSION"]},
+            {"image_type": ["DIFFUSION"]},
+        ],
     },
     {
         "role": "gre_magnitude",

@@ -29,7 +29,7 @@ def classic_diffusion(header: Dataset) -> tuple[float | None, Vector | None]:
     """(b in s/mm2, unit vector in LPS) of a single-frame object; None where not stated.
 
     A vector of None beside b > 0 is an isotropic (trace) image. Order: standard attributes, then
-    Siemens (0019,100C/100E/1027), then GE (0043,1039) with (0019,10BB-BD), then Philips (2001,1003).
+    Siemens (0019,100C/100E/1027), GE (0043,1039) with (0019,10BB-BD), Philips (2001,1003).
     """
     b_value = number_of(header, "DiffusionBValue")
     vector = _standard_vector(header)
@@ -146,4 +146,5 @@ def _array(value: object) -> NDArray[np.float64]:
             return np.array([float(part) for part in value.decode("ascii").split("\\")])
         except ValueError:
             return np.frombuffer(value[: len(value) // 8 * 8], dtype="<f8")
-    return np.atleast_1d(np.asarray(value, dtype=float))
+    numbers: NDArray[np.float64] = np.atleast_1d(np.asarray(value, dtype=float))
+    return numbers

@@ -119,7 +119,7 @@ def component_of(tokens: tuple[str, ...], stated: str, header: Dataset) -> Compo
     """
     ge = private(header, _GE_COMPONENT)
     if ge is not None and "GE" in str(header.get("Manufacturer", "")).upper():
-        code = int(ge[0] if isinstance(ge, (list, tuple)) else ge)  # type: ignore[call-overload]
+        code = int(str(ge[0] if isinstance(ge, (list, tuple)) else ge))
         if 0 <= code < len(_GE_CODES):
             return _GE_CODES[code]
     if stated.lower() in set(Component) and stated.upper() != "MAGNITUDE":

@@ -77,7 +77,7 @@ def _csa(header: Dataset) -> dict[str, Any]:
         warnings.simplefilter("ignore")  # nibabel announces its reader as experimental
         from nibabel.nicom.csareader import CSAReadError, read
     try:
-        tags: dict[str, Any] = read(blob)["tags"]
+        tags: dict[str, Any] = read(blob)["tags"]  # type: ignore[no-untyped-call]
     except (CSAReadError, ValueError, IndexError):
         return {}
     return tags

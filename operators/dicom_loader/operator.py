@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from monai.deploy.conditions import CountCondition
-from monai.deploy.core import Operator, OperatorSpec
+from monai.deploy.conditions import CountCondition  # type: ignore[attr-defined]
+from monai.deploy.core import Operator, OperatorSpec  # type: ignore[attr-defined]
 
 from operators.dicom_loader.load import load_study
 from operators.dicom_loader.settings import LoaderSettings

@@ -31,7 +31,9 @@ _ABSOLUTE = frozenset({"ml/(100.g.min)", "ml/min/100g", "ml/100g/min", "ml/[100]
                        "ml/(min.100g)", "ml/(100.g)/min", "ml/min/(100.g)"})  # fmt: skip
 
 
-def asl_kind(frame_item: Dataset | None, private_holder: Dataset, description: str) -> AslKind | None:
+def asl_kind(
+    frame_item: Dataset | None, private_holder: Dataset, description: str
+) -> AslKind | None:
     """Label, control or M0.
 
     `frame_item` is an item of the MR Arterial Spin Labeling Sequence; `private_holder` carries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from os import SEEK_END
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from operators.errors import BrokenSeries, UnsupportedObject
 
 if TYPE_CHECKING:
     from highdicom import Volume
+    from pydicom import Dataset
 
 
 def read_arrays(layout: Layout) -> list[NDArray[np.float32]]:
@@ -57,10 +59,13 @@ def stored_values(instance: Instance, frames: Sequence[Frame]) -> Iterator[NDArr
 
 
 def _decode(instance: Instance, numbers: Sequence[int]) -> list[NDArray[np.generic]]:
-    from pydicom.pixels import iter_pixels
+    from pydicom.pixels.utils import iter_pixels, pixel_array
 
     header = instance.header
     try:
+        plain = _plain_single_frame(instance)
+        if plain is not None:
+            return [pixel_array(plain, raw=True)]
         if not instance.is_multiframe:
             return list(iter_pixels(instance.path, raw=True))[:1]
         return list(iter_pixels(instance.path, indices=numbers, raw=True))
@@ -75,6 +80,47 @@ def _decode(instance: Instance, numbers: Sequence[int]) -> list[NDArray[np.gener
             f"{instance.name} is stored as {header.file_meta.TransferSyntaxUID.name}, which could "
             f"not be decoded ({error}). Send it as Explicit VR Little Endian."
         ) from error
+
+
+_PIXEL_MODULE = (
+    "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "BitsAllocated",
+    "BitsStored", "HighBit", "PixelRepresentation",
+)  # fmt: skip
+
+
+def _plain_single_frame(instance: Instance) -> Dataset | None:
+    """The pixel module of an uncompressed single-frame object whose pixels end the file.
+
+    Reading the header a second time costs far more than the pixels, and nearly every scanner writes
+    Pixel Data last: the element's own header, found at the place that its length predicts, proves
+    it. None where that does not hold; the caller then parses the file.
+    """
+    from pydicom import Dataset
+    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    header = instance.header
+    syntax = header.file_meta.get("TransferSyntaxUID")
+    prefixes = {
+        ExplicitVRLittleEndian: b"\xe0\x7f\x10\x00OW\x00\x00",
+        ImplicitVRLittleEndian: b"\xe0\x7f\x10\x00",
+    }
+    if syntax not in prefixes or instance.is_multiframe:
+        return None
+    length = int(header.Rows) * int(header.Columns) * int(header.BitsAllocated) // 8
+    expected = prefixes[syntax] + length.to_bytes(4, "little")
+    if length % 2 or instance.path.stat().st_size < length + len(expected):
+        return None
+    with instance.path.open("rb") as file:
+        file.seek(-length - len(expected), SEEK_END)
+        if file.read(len(expected)) != expected:
+            return None
+        plain = Dataset()
+        plain.file_meta = header.file_meta
+        for keyword in _PIXEL_MODULE:
+            if keyword in header:
+                plain[keyword] = header[keyword]
+        plain.PixelData = file.read(length)
+    return plain
 
 
 def _bytes(instance: Instance) -> tuple[int, str]:

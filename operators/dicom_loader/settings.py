@@ -42,7 +42,7 @@ class Range(_Frozen):
 class Match(_Frozen):
     """Conditions on a group of images; those given must all hold."""
 
-    image: bool | None = Field(None, description="The object is an image with a place in the patient.")
+    image: bool | None = Field(None, description="It is an image with a place in the patient.")
     colour: bool | None = Field(None, description="More than one sample per pixel, or palette.")
     modality: tuple[str, ...] = Field((), description="Modality is one of these.")
     modality_not: tuple[str, ...] = Field((), description="Modality is none of these.")
@@ -109,11 +109,17 @@ REASON_FIELDS = (
 )  # fmt: skip
 
 
+def _default_rules() -> tuple[Rule, ...]:
+    from operators.dicom_loader.default_rules import DEFAULT_RULES
+
+    return tuple(Rule.model_validate(rule) for rule in DEFAULT_RULES)
+
+
 class LoaderSettings(_Frozen):
     """Settings of the room, section `dicom_loader` of app.yaml."""
 
     rules: tuple[Rule, ...] = Field(
-        default_factory=lambda: _default_rules(),
+        default_factory=_default_rules,
         description="Tried in order for each group of images; the first that matches decides.",
     )
     slice_spacing_tolerance_mm: float = Field(
@@ -128,9 +134,3 @@ class LoaderSettings(_Frozen):
         description="Largest sideways shift of a slice against the first, mm: beyond it slices "
         "are not stacked along their normal and no grid of cuboid voxels fits.",
     )
-
-
-def _default_rules() -> tuple[Rule, ...]:
-    from operators.dicom_loader.default_rules import DEFAULT_RULES
-
-    return tuple(Rule.model_validate(rule) for rule in DEFAULT_RULES)

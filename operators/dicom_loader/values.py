@@ -19,8 +19,7 @@ from operators.types import Role, Sample, Unit
 
 Arrays = list[NDArray[np.float32]]
 
-# A normalised b0 or a vector-less image above this b is an isotropic (trace or ADC) volume; scanners
-# write b0 as 0 to 5.
+# An image without direction above this b is isotropic (trace or ADC); scanners write b0 as 0 to 5.
 _B0_LIMIT = 50.0
 
 

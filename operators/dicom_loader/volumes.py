@@ -91,7 +91,8 @@ def _contrast(sample: Sample) -> tuple[object, ...]:
 def _normal(frame: Frame) -> NDArray[np.float64]:
     """Direction in which slices are stacked: column direction x row direction (right-handed)."""
     axes = np.array(frame.plane.orientation)
-    return np.cross(axes[3:], axes[:3])
+    normal: NDArray[np.float64] = np.cross(axes[3:], axes[:3])
+    return normal
 
 
 def _along(frame: Frame) -> float:
@@ -114,7 +115,7 @@ def _repetitions(part: list[Frame], spacing_mm: float) -> list[list[Frame]]:
     if most == 1:
         return [part]
     if min(counts) == most:
-        ordered = [sorted(s, key=lambda f: (f.sample.repetition, f.order, f.number)) for s in stacks]
+        ordered = [sorted(stack, key=_acquired) for stack in stacks]
         return [list(volume) for volume in zip(*ordered, strict=True)]
     stated = {frame.sample.repetition for frame in part}
     if len(stated) == most:
@@ -128,6 +129,10 @@ def _repetitions(part: list[Frame], spacing_mm: float) -> list[list[Frame]]:
         f"Doubled slice: {names} lie at the same position ({most} slices found there, "
         f"{min(counts)} wanted). Remove the copy."
     )
+
+
+def _acquired(frame: Frame) -> tuple[object, ...]:
+    return frame.sample.repetition, frame.order, frame.number
 
 
 def _by_position(part: list[Frame], spacing_mm: float) -> list[list[Frame]]:
