@@ -29,8 +29,9 @@ _SPACING_MM = 2.0
 _HEAD_HEIGHT_MM = 150.0
 _STEPS = ((3, 300), (4, 150))
 _LOCAL = 0.7
+_OPENING_MM, _PAD = 10.0, 8
 _SMALLEST_BRAIN_MM3 = 5.0e4
-_STOP = {Role.T1W: 0.5}
+_STOP = {Role.T1W: 0.4}
 
 
 def brain_mask(image: Volume, *, role: Role) -> Volume:
@@ -46,7 +47,7 @@ def brain_mask(image: Volume, *, role: Role) -> Volume:
     size_mm = np.multiply(image.spatial_shape, image.spacing)
     spacing_mm: Array = size_mm / coarse.shape
     up = image.affine[2, :3] / np.linalg.norm(image.affine[:3, :3], axis=0)
-    mask = _coarse_brain(coarse, spacing_mm, up, _STOP.get(role, 0.55))
+    mask = _coarse_brain(coarse, spacing_mm, up, _STOP.get(role, 0.6))
     fine = _resized(mask.astype(np.float32), image.spatial_shape) > 0.5
     return image.with_array(fine)
 
@@ -96,7 +97,21 @@ def _coarse_brain(image: Image, spacing_mm: Array, up: Array, stop: float) -> Ma
     brain = float(np.median(image[near]))
     levels = _Levels(float(dark), float(dark) + _LOCAL * (brain - float(dark)), brain)
     points, faces = _grown(image, spacing_mm, centre, 0.5 * radius_mm, levels, stop)
-    return _filled(points, faces, spacing_mm, image.shape)
+    return _opened(_filled(points, faces, spacing_mm, image.shape), spacing_mm)
+
+
+def _opened(mask: Mask, spacing_mm: Array) -> Mask:
+    """The largest part of `mask` that a ball of `_OPENING_MM` radius can reach."""
+    from scipy import ndimage
+
+    padded = np.pad(mask, _PAD, mode="edge")
+    core = ndimage.distance_transform_edt(padded, spacing_mm) > _OPENING_MM
+    labels, count = ndimage.label(core)
+    if count == 0:
+        return np.zeros(mask.shape, bool)
+    core = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
+    opened = ndimage.distance_transform_edt(~core, spacing_mm) <= _OPENING_MM
+    return np.asarray(opened[(slice(_PAD, -_PAD),) * 3])
 
 
 def _upper_head(foreground: Mask, spacing_mm: Array, up: Array) -> Mask:
@@ -223,7 +238,8 @@ def _filled(
     from scipy import ndimage
 
     pad = 2
-    steps = 8
+    edge_mm = np.linalg.norm(points[faces] - points[np.roll(faces, 1, axis=1)], axis=2).max()
+    steps = int(np.clip(np.ceil(1.5 * edge_mm / spacing_mm.min()), 3, 40)) + 1
     u, v = np.meshgrid(np.linspace(0, 1, steps), np.linspace(0, 1, steps))
     u, v = u[u + v <= 1.0001], v[u + v <= 1.0001]
     weights = np.stack([u, v, 1 - u - v])
@@ -231,4 +247,5 @@ def _filled(
     index = np.rint(drawn / spacing_mm).astype(np.intp) + pad
     grid = np.zeros(np.add(shape, 2 * pad), bool)
     grid[tuple(index.T)] = True
-    return np.asarray(ndimage.binary_fill_holes(grid)[pad:-pad, pad:-pad, pad:-pad])
+    inside = ndimage.binary_fill_holes(grid) & ~grid
+    return np.asarray(inside[pad:-pad, pad:-pad, pad:-pad])
