@@ -11,7 +11,14 @@ from datetime import datetime
 from pathlib import Path
 
 from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS, load_settings
-from operators.errors import ConfigurationError, ExitCode, IncompleteRun, LentiformError
+from operators.dicom_writer.staging import check_output
+from operators.errors import (
+    ConfigurationError,
+    ExitCode,
+    IncompleteRun,
+    InputError,
+    LentiformError,
+)
 
 _STACK_BYTES = 32 * 1024 * 1024
 
@@ -34,12 +41,7 @@ def run_study(
     Raises a LentiformError, or whatever a step raised; then nothing was written.
     """
     settings = load_settings(paths.config)
-    if not (paths.models / "lesion_segmenter").is_dir():
-        message = (
-            f"{paths.models} holds no lesion_segmenter bundle. Give the models folder of the "
-            "repository (or your own) with -m."
-        )
-        raise ConfigurationError(message)
+    _check(paths, overwrite=overwrite or settings.dicom_writer.overwrite)
     _prepare_process(settings.resources.cpu)
     from apps.map.app import LentiformApplication, Request
     from apps.map.steps import Steps
@@ -56,6 +58,20 @@ def run_study(
     finally:
         steps.close()
     return _outcome(paths.out, started)
+
+
+def _check(paths: RunPaths, *, overwrite: bool) -> None:
+    """Refuse at once what would fail minutes later."""
+    if not paths.study.exists():
+        message = f"{paths.study} does not exist. Give a folder of DICOM files."
+        raise InputError(message)
+    if not (paths.models / "lesion_segmenter").is_dir():
+        message = (
+            f"{paths.models} holds no lesion_segmenter bundle. Give the models folder of the "
+            "repository (or your own) with -m."
+        )
+        raise ConfigurationError(message)
+    check_output(paths.out, overwrite=overwrite)
 
 
 def report_error(error: LentiformError) -> ExitCode:

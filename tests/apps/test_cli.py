@@ -1,0 +1,75 @@
+"""The command line: help is light, every ending has its code, inspecting computes nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from apps.cli import app, main
+from operators.errors import EXIT_MEANINGS, ExitCode
+
+HEAVY = ("torch", "monai", "holoscan", "highdicom", "SimpleITK", "scipy", "dipy", "matplotlib")
+
+
+def modules_after(code: str) -> set[str]:
+    script = f"import sys\n{code}\nprint(' '.join(m for m in sys.modules if '.' not in m))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_help_loads_no_heavy_library() -> None:
+    code = (
+        "from typer.testing import CliRunner; from apps.cli import app\n"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0"
+    )
+    assert not modules_after(code) & set(HEAVY)
+
+
+def test_inspecting_never_loads_torch_monai_or_holoscan(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("no DICOM here")
+    code = (
+        "from typer.testing import CliRunner; from apps.cli import app\n"
+        f"CliRunner().invoke(app, ['inspect', {str(tmp_path)!r}])"
+    )
+    assert not modules_after(code) & {"torch", "monai", "holoscan"}
+
+
+def test_help_lists_every_exit_code_with_its_meaning() -> None:
+    text = CliRunner().invoke(app, ["--help"]).output
+    for code in ExitCode:
+        assert f"{code.value}  {EXIT_MEANINGS[code]}" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["run", "EMPTY", "-o", "OUT"], ExitCode.BAD_INPUT, "EMPTY"),
+        (["run", "MISSING", "-o", "OUT"], ExitCode.BAD_INPUT, "MISSING"),
+        (["inspect", "MISSING"], ExitCode.BAD_INPUT, "MISSING"),
+        (["run", "EMPTY", "-o", "OUT", "--config", "absent.yaml"], ExitCode.BAD_CONFIGURATION,
+         "absent.yaml"),
+        (["run", "EMPTY", "-o", "OUT", "-m", "MISSING"], ExitCode.BAD_CONFIGURATION,
+         "lesion_segmenter"),
+        (["run", "EMPTY", "-o", "FULL"], ExitCode.NOT_WRITTEN, "FULL"),
+        (["simulate", "-o", "OUT", "--style", "acme"], ExitCode.BAD_CONFIGURATION, "acme"),
+    ],
+)
+def test_a_wrong_request_ends_with_its_code_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    arguments: list[str], code: ExitCode, words: str,
+) -> None:
+    (tmp_path / "EMPTY").mkdir()
+    (tmp_path / "FULL").mkdir()
+    (tmp_path / "FULL" / "thesis.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["lentiform", *arguments])
+    with pytest.raises(SystemExit) as ending:
+        main()
+    assert ending.value.code == code
+    assert words in capsys.readouterr().err
+    assert not any((tmp_path / "OUT").glob("*"))
+    assert (tmp_path / "FULL" / "thesis.txt").read_text() == "mine"
