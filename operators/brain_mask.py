@@ -31,7 +31,7 @@ _STEPS = ((3, 300), (4, 150))
 _LOCAL = 0.7
 _OPENING_MM, _PAD = 10.0, 8
 _SMALLEST_BRAIN_MM3 = 5.0e4
-_STOP = {Role.T1W: 0.4}
+_STOP = {Role.T1W: 0.5}
 
 
 def brain_mask(image: Volume, *, role: Role) -> Volume:
@@ -154,14 +154,14 @@ def _step(
     """One movement of every point: equations 6 (spacing), 8 (smoothness) and 12 (brightness)."""
     normal = _normals(points, faces)
     index, share = neighbours
-    around = points[index]
+    around: Array = points[index]
     to_mean = (around * share[:, :, None]).sum(1) - points
-    edge_mm = (np.linalg.norm(around - points[:, None], axis=2) * share).sum(1).mean()
+    edge_mm = float((np.linalg.norm(around - points[:, None], axis=2) * share).sum(1).mean())
     along = (to_mean * normal).sum(1, keepdims=True)
     inverse_radius = 2.0 * np.abs(along) / edge_mm**2
     middle = 0.5 * (1 / _RADIUS_MIN_MM + 1 / _RADIUS_MAX_MM)
     steep = 6.0 / (1 / _RADIUS_MIN_MM - 1 / _RADIUS_MAX_MM)
-    smooth = 0.5 * (1.0 + np.tanh(steep * (inverse_radius - middle)))
+    smooth: Array = 0.5 * (1.0 + np.tanh(steep * (inverse_radius - middle)))
     push = 0.05 * _brightness(points, normal, image, spacing_mm, levels, stop) * edge_mm
     moved: Array = 0.5 * (to_mean - along * normal) + smooth * along * normal
     return moved + push[:, None] * normal
