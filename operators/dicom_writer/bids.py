@@ -83,10 +83,11 @@ class _Tree:
         """Write a volume and its JSON; with `step`, as uint8 multiples of it."""
         import nibabel
 
+        if step is not None:
+            volume = volume.with_array(np.rint(volume.array / step).astype(np.uint8))
         image = volume.to_nibabel()
         image.header.set_xyzt_units("mm")
         if step is not None:
-            image.header.set_data_dtype(np.uint8)
             image.header.set_slope_inter(step, 0)
         nibabel.save(image, self.path(kind, name, ".nii.gz"))
         write_json(self.path(kind, name, ".json"), {**sidecar, "Notice": RESEARCH_NOTICE})

@@ -60,6 +60,8 @@ def map_objects(
 
     `offset` is added to the first series number.
     """
+    from pydicom.uid import UID
+
     headers = _source_headers(series, study)
     step = value_step(series)
     template = _template(series, imprint.source(headers[0]), imprint, step=step, offset=offset)
@@ -72,8 +74,8 @@ def map_objects(
             _place(dataset, volume, index, headers)
             dataset.AcquisitionNumber = acquisition
             dataset.InstanceNumber = number
-            dataset.SOPInstanceUID = imprint.uid(series.role.value, "instance", str(number))
-            dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+            uid = UID(imprint.uid(series.role.value, "instance", str(number)))
+            dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid
             dataset.PixelData = stored[index].tobytes()
             yield dataset
 

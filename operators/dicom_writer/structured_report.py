@@ -64,7 +64,6 @@ from operators.types import (
     LesionMap,
     LncScore,
     NotAssessed,
-    RegionMap,
     RegionMeasure,
     Role,
 )
@@ -234,11 +233,13 @@ def _region_group(
     from highdicom.sr import VolumetricROIMeasurementsAndQualitativeEvaluations
 
     here = measured.structure
-    statistics = [statistic_measures(value) for value in measured.quantities.values()]
+    measures = [measure(VOLUME, measured.volume_mm3, MM3)]
+    for statistic in measured.quantities.values():
+        measures += statistic_measures(statistic)
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=tracking(here.label, region_tracking_uid(here, imprint)),
         referenced_segment=reference,
         finding_category=concept(ANATOMY), finding_type=concept(here.code),
         finding_sites=[site(here)],
-        measurements=[measure(VOLUME, measured.volume_mm3, MM3), *sum(statistics, [])],
+        measurements=measures,
     )

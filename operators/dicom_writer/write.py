@@ -92,13 +92,12 @@ def _write_documents(findings: Findings, folder: Path, pdf: bytes, imprint: Impr
 def _segmentations(findings: Findings, imprint: Imprint) -> Segmentations:
     """The SEG objects; one without a segment cannot exist."""
     source = findings.study.study.series[findings.study.reference]
-    lesions, regions = findings.lesions, findings.regions
-    has_lesions = not isinstance(lesions, NotAssessed) and bool(lesions.lesions)
-    has_regions = not isinstance(regions, NotAssessed) and bool(region_segments(regions))
-    return Segmentations(
-        lesions=lesion_segmentation(lesions, source, imprint) if has_lesions else None,
-        regions=region_segmentation(regions, source, imprint) if has_regions else None,
-    )
+    lesions, regions = None, None
+    if not isinstance(findings.lesions, NotAssessed) and findings.lesions.lesions:
+        lesions = lesion_segmentation(findings.lesions, source, imprint)
+    if not isinstance(findings.regions, NotAssessed) and region_segments(findings.regions):
+        regions = region_segmentation(findings.regions, source, imprint)
+    return Segmentations(lesions, regions)
 
 
 def evidence_headers(findings: Findings) -> list[Dataset]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -183,14 +184,16 @@ def lesion_map() -> LesionMap:
     )
 
 
-def no_lesions() -> LesionMap:
+@pytest.fixture(scope="module")
+def empty_lesions() -> LesionMap:
+    """A lesion map that was sought and found empty."""
     full = lesion_map()
     empty = full.labels.with_array(np.zeros(SHAPE, dtype=np.uint16))
-    return LesionMap(empty, full.probabilities, (), full.inputs, full.model)
+    return replace(full, labels=empty, lesions=())
 
 
 def lnc_score() -> LncScore:
-    """Both putamina; FA whole, CBF relative and half covered, susceptibility unknown on one side."""
+    """Both putamina: FA whole, CBF relative and half covered, no susceptibility on the left."""
 
     def measure(side: Side, fa: float, chi: float) -> RegionMeasure:
         nowhere = float("nan")
@@ -211,7 +214,7 @@ def lnc_score() -> LncScore:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def provenance() -> Provenance:
     return Provenance(
         software_version="0.1.0", started="2026-03-04T11:10:00+00:00",
@@ -220,7 +223,7 @@ def provenance() -> Provenance:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make_findings() -> Callable[..., Findings]:
     """Findings from parts; any part can be given as NotAssessed."""
 
@@ -260,22 +263,30 @@ def make_findings() -> Callable[..., Findings]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def written(
-    make_findings: Callable[..., Findings], provenance: Provenance, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Callable[..., Path]:
-    """Write findings made from parts; the output folder. The report page is a stand-in."""
-    monkeypatch.setattr(
-        "operators.dicom_writer.write.report_pdf", lambda findings, *, provenance: b"%PDF-1.7 odd"
-    )
+    make_findings: Callable[..., Findings], provenance: Provenance,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., Path]]:
+    """The output folder of findings made from parts, written once per module for equal parts.
 
-    def write(folder: str = "out", *, findings: Findings | None = None, **parts: object) -> Path:
-        out = tmp_path / folder
-        write_results(
-            findings or make_findings(**parts), out, settings=WriterSettings(),
-            provenance=provenance, now=NOW,
+    The report page is a stand-in. Findings made twice from the same parts are equal.
+    """
+    outputs: dict[frozenset, Path] = {}
+
+    def write(**parts: object) -> Path:
+        key = frozenset(parts.items())
+        if key not in outputs:
+            outputs[key] = tmp_path_factory.mktemp("written") / "out"
+            write_results(
+                make_findings(**parts), outputs[key], settings=WriterSettings(),
+                provenance=provenance, now=NOW,
+            )
+        return outputs[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "operators.dicom_writer.write.report_pdf",
+            lambda findings, *, provenance: b"%PDF-1.7 odd",  # noqa: ARG005
         )
-        return out
-
-    return write
+        yield write
