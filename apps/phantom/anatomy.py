@@ -73,7 +73,7 @@ _FREESURFER: dict[int, tuple[Tissue, int]] = {
     514: (Tissue.SINUS_BLOOD, 0), 515: (Tissue.BONE, 0), 516: (Tissue.MARROW, 0),
     530: (Tissue.WHITE, 0),
 }
-_LEFT_WHITE_OR_CORTEX = (2, 3, 25)
+_LEFT_CEREBRUM = (2, 3, 25)
 
 
 def label_map_anatomy(path: Path) -> Anatomy:
@@ -101,8 +101,15 @@ def label_map_anatomy(path: Path) -> Anatomy:
     for number, (tissue, structure) in _FREESURFER.items():
         lookup[:, number] = tissue, structure
     tissue, regions = lookup[0][labels], lookup[1][labels]
-    left = np.isin(labels, _LEFT_WHITE_OR_CORTEX)
+    left = np.isin(labels, _LEFT_CEREBRUM)
     return assemble(path.name.split(".")[0], clean_air(tissue), regions, left)
+
+
+def template_anatomy() -> Anatomy:
+    """Head from the ICBM152 template and the region atlas, needing no data; always the same."""
+    from apps.phantom.template import build_template
+
+    return build_template()
 
 
 def _one_millimetre(image: nibabel.Nifti1Image) -> NDArray[np.int16]:
@@ -148,7 +155,7 @@ def assemble(
     affine[:3, :3] = [[0, 0, 1], [0, 1, 0], [1, 0, 0]]
     affine[:3, 3] = -affine[:3, :3] @ centre
     grid = Grid(tissue.shape, affine)  # type: ignore[arg-type]
-    regions = parcellate(tissue, regions, left, grid)
+    tissue, regions = parcellate(tissue, regions, left, grid)
     return Anatomy(name, tissue, regions, brain, grid)
 
 
@@ -162,10 +169,12 @@ def brain_mask(tissue: Labels, regions: Labels) -> NDArray[np.bool_]:
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
     solid = parts == int(sizes.argmax())
-    distance = ndimage.distance_transform_edt(~solid)
+    box = _box(solid, margin=6)
+    distance = ndimage.distance_transform_edt(~solid[box])
     closed = ndimage.distance_transform_edt(distance <= 3.0) > 3.0
-    bony = np.isin(tissue, (Tissue.AIR, Tissue.SOFT, Tissue.SKIN, Tissue.BONE, Tissue.MARROW))
-    return np.asarray(ndimage.binary_fill_holes(solid | (closed & ~bony)))
+    bony = np.isin(tissue[box], (Tissue.AIR, Tissue.SOFT, Tissue.SKIN, Tissue.BONE, Tissue.MARROW))
+    solid[box] = ndimage.binary_fill_holes(solid[box] | (closed & ~bony))
+    return np.asarray(solid)
 
 
 def _box(mask: NDArray[np.bool_], *, margin: int) -> tuple[slice, slice, slice]:

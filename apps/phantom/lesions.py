@@ -176,8 +176,7 @@ class Sites:
             return None
         flat = int(cells[self._generator.integers(cells.size)])
         index = np.array(np.unravel_index(flat, self._regions.shape)) * self._stride
-        jitter = self._generator.uniform(-1, 1, 3)
-        return np.clip(index + jitter, 0, np.array(self._head.grid.shape) - 1)
+        return index + self._generator.uniform(-0.49, 0.49, 3)
 
     def by_category(self) -> NDArray[np.float64] | None:
         """Lobar, deep or infratentorial by this subject's own mix (CAA-like to hypertensive)."""
