@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +45,7 @@ SPACING_MM = (2.0, 0.9, 0.8)
 ORIGIN_LPS_MM = (-14.0, -21.5, 7.25)
 STUDY_UID = generate_uid(entropy_srcs=["study"])
 FRAME_UID = generate_uid(entropy_srcs=["frame of reference"])
-NOW = datetime(2026, 3, 4, 11, 12, 13, tzinfo=timezone.utc)
+NOW = datetime(2026, 3, 4, 11, 12, 13, tzinfo=UTC)
 PATIENT_NAME, PATIENT_ID = "Nachname^Vorname", "ID-4711"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK
 
 from operators.types import Findings, NotAssessed
 
@@ -90,10 +90,10 @@ def test_dcmqi_reads_every_segment_voxel_for_voxel(
     own_numbers = [number for number in np.unique(labels.array) if number]
     assert len(list(target.glob("*.nrrd"))) == len(own_numbers)
     for segment, own in enumerate(own_numbers, 1):
-        image = sitk.ReadImage(str(target / f"seg-{segment}.nrrd"))
-        image = sitk.Resample(image, grid, sitk.Transform(), sitk.sitkNearestNeighbor)
-        expected = sitk.GetArrayFromImage(grid) == own
-        np.testing.assert_array_equal(sitk.GetArrayFromImage(image) > 0, expected)
+        image = SimpleITK.ReadImage(str(target / f"seg-{segment}.nrrd"))
+        image = SimpleITK.Resample(image, grid, SimpleITK.Transform(), SimpleITK.sitkNearestNeighbor)
+        expected = SimpleITK.GetArrayFromImage(grid) == own
+        np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(image) > 0, expected)
 
 
 def test_dcmqi_reads_the_report_with_its_groups_and_numbers(

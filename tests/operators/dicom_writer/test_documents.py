@@ -141,7 +141,8 @@ def test_bids_label_maps_keep_voxels_and_place(
     written: Callable[..., Path], make_findings: Callable[..., Findings]
 ) -> None:
     out, findings = written(), make_findings()
-    for name, volume in (("lesions", findings.lesions.labels), ("regions", findings.regions.labels)):
+    for name in ("lesions", "regions"):
+        volume = getattr(findings, name).labels
         image = nibabel.load(_bids(out, f"space-orig_seg-{name}_dseg.nii.gz"))
         np.testing.assert_array_equal(np.asarray(image.dataobj), volume.array)
         np.testing.assert_allclose(image.affine, LPS_TO_RAS @ volume.affine, atol=1e-5)

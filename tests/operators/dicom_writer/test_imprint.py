@@ -92,9 +92,10 @@ def test_a_header_without_type_2_attributes_or_frame_of_reference_is_completed(
     poor.update(header)
     for keyword in ("AccessionNumber", "StudyID", "FrameOfReferenceUID"):
         del poor[keyword]
-    imprint.header.PatientSex = "female"
+    imprint.header.PatientSex = "X"
     completed = imprint.source(poor)
-    assert completed.AccessionNumber == ""
-    assert completed.PatientSex is None or completed.PatientSex == ""
+    for keyword in ("AccessionNumber", "StudyID", "PatientSex"):
+        assert keyword in completed
+        assert not completed[keyword].value
     assert completed.FrameOfReferenceUID == imprint.source(poor).FrameOfReferenceUID
     assert "FrameOfReferenceUID" not in poor  # the source itself is left alone

@@ -37,9 +37,14 @@ def test_nothing_is_there_before_the_end_and_everything_after(tmp_path: Path) ->
 
 def test_an_error_leaves_no_trace(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with pytest.raises(RuntimeError, match="broken"), staged(out, overwrite=False) as stage:
-        (stage / "half").write_text("x")
-        raise RuntimeError("broken")
+
+    def fail_half_way() -> None:
+        with staged(out, overwrite=False) as stage:
+            (stage / "half").write_text("x")
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        fail_half_way()
     assert _tree(tmp_path) == []
 
 
@@ -66,7 +71,7 @@ def test_a_killed_process_leaves_nothing_that_looks_like_a_result(tmp_path: Path
 def test_a_former_result_stays_unless_overwriting_is_asked_for(tmp_path: Path) -> None:
     out = tmp_path / "out"
     _result(out, "first")
-    with pytest.raises(OutputError, match="already holds a Lentiform result.*--overwrite"):
+    with pytest.raises(OutputError, match=r"already holds a Lentiform result.*--overwrite"):
         _result(out, "second")
     assert (out / "dicom" / "SR.dcm").read_text() == "first"
     _result(out, "second", overwrite=True)
