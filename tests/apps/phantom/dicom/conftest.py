@@ -48,7 +48,10 @@ def build_subject(*, cbf_unit: Unit = Unit.ABSOLUTE_CBF) -> Subject:
     magnitudes = [head * np.exp(-te / 40) * (500 + 100 * x) for te in ECHOES_MS]
     phases = [np.angle(np.exp(1j * te * rate)) for te in ECHOES_MS]
     echoes = tuple(Sample(echo_time_ms=te) for te in ECHOES_MS)
-    directions = ((1.0, 0.0, 0.0), (0.0, 0.6, 0.8), (0.0, -0.8, 0.6))
+    directions = (
+        (1.0, 0.0, 0.0), (0.0, 0.6, 0.8), (0.0, -0.8, 0.6),
+        (0.6, 0.8, 0.0), (0.8, 0.0, -0.6), (0.6, 0.0, 0.8),
+    )
     b_values = (
         Sample(b_value_s_mm2=0.0),
         *(Sample(b_value_s_mm2=1000.0, b_vector_lps=direction) for direction in directions),
@@ -62,7 +65,7 @@ def build_subject(*, cbf_unit: Unit = Unit.ABSOLUTE_CBF) -> Subject:
         Image(Role.T1W, (_other(head * (800 + 200 * y + 100 * z)),), one, Unit.ARBITRARY),
         Image(Role.T2W, (_other(head * (300 + 200 * y)),), one, Unit.ARBITRARY),
         Image(Role.FA, (_other(head * (0.4 + 0.3 * x + 0.1 * z)),), one, Unit.RATIO),
-        Image(Role.DWI, tuple(_other(head * (400 - 50 * k + 50 * y)) for k in range(4)), b_values,
+        Image(Role.DWI, tuple(_other(head * (400 - 30 * k + 50 * y)) for k in range(7)), b_values,
               Unit.ARBITRARY),
         Image(Role.CBF, (_other(head * (50 + 20 * x + 5 * z)),), one, cbf_unit),
         Image(Role.ASL, tuple(_other(head * level) for level in (1000, 500, 510)), labels,
