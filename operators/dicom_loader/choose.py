@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from operators.dicom_loader.frames import number_of
 from operators.dicom_loader.grouping import Group
@@ -11,7 +11,7 @@ from operators.dicom_loader.rules import Facts, facts_of, first_match
 from operators.dicom_loader.settings import LoaderSettings
 from operators.dicom_loader.volumes import Layout, arrange, same_grid
 from operators.errors import BrokenSeries
-from operators.types import Decision, Role
+from operators.types import AslKind, Decision, Role
 
 # Positions of a magnitude and its phase are written by the same scan and agree to the digit.
 _PAIR_TOLERANCE_MM = 0.01
@@ -39,14 +39,16 @@ class Candidate:
     def rank(self) -> tuple[float, ...]:
         """Higher is better, compared from the left.
 
-        Whole before broken, an earlier rule before a later one, original before derived, 3D before
-        2D, more directions, more echoes, finer voxels, more slices, prescan-normalised, then the
-        later series (a repeat is taken because the first was not good), and the classic copy.
+        Whole before broken, labelled before calibration only, an earlier rule before a later one,
+        original before derived, 3D before 2D, more directions, more echoes, finer voxels, more
+        slices, prescan-normalised, then the later series (a repeat is taken because the first was
+        not good), and the classic copy.
         """
         facts, voxel = self.facts, self._voxel_mm3()
         echoes = {frame.sample.echo_time_ms for frame in self.group.frames}
         return (
             not self.broken,
+            not self.is_calibration,
             -self.place,
             "ORIGINAL" in facts.image_type,
             facts.acquisition == "3D",
@@ -58,6 +60,11 @@ class Candidate:
             number_of(self.group.header, "SeriesNumber") or 0.0,
             not self.group.instances[0].is_multiframe,
         )
+
+    @property
+    def is_calibration(self) -> bool:
+        """M0 volumes and nothing else."""
+        return all(frame.sample.asl is AslKind.M0 for frame in self.group.frames)
 
     def _voxel_mm3(self) -> float:
         plane = self.group.frames[0].plane
@@ -77,33 +84,53 @@ class Choice:
     decisions: tuple[Decision, ...]
 
 
+# What became of a candidate, by its identity: the role it got, or None, and why.
+_Fates = dict[int, tuple[Role | None, str]]
+
+
 def choose(groups: Iterable[Group], settings: LoaderSettings) -> Choice:
-    """Give each role to the best candidate; magnitude and phase are chosen as a pair."""
-    fates: list[tuple[Group, Facts, Candidate | None, str]] = []
-    for group in groups:
-        facts = facts_of(group)
-        candidate, reason = _candidate(group, facts, settings)
-        fates.append((group, facts, candidate, reason))
-    candidates = [candidate for _, _, candidate, _ in fates if candidate is not None]
-    chosen, lost = _winners(candidates)
+    """Give each role to the best candidate.
+
+    Magnitude and phase are chosen as a pair on one grid with the same echoes; an M0 series on the
+    grid of the chosen ASL series joins it.
+    """
+    tried = [(group, *_candidate(group, facts_of(group), settings)) for group in groups]
+    candidates = [candidate for _, _, candidate, _ in tried if candidate is not None]
+    chosen: dict[Role, Candidate] = {}
+    fates: _Fates = {}
+    phases = [c for c in candidates if c.role == Role.PHASE]
+    for role in dict.fromkeys(c.role for c in candidates if c.role != Role.PHASE):
+        rivals = [candidate for candidate in candidates if candidate.role == role]
+        best = max(rivals, key=lambda c: (_has_pair(c, phases), c.rank()))
+        _settle(best, rivals, chosen, fates)
+    _choose_phase(phases, chosen, fates)
+    _join_calibration(candidates, chosen, fates)
     decisions = []
-    for group, facts, candidate, reason in fates:
-        won = candidate is not None and chosen.get(candidate.role) is candidate
-        why = lost.get(id(candidate), reason) if candidate is not None else reason
-        decisions.append(_decision(group, facts, candidate, why, won=won))
+    for group, facts, candidate, reason in tried:
+        fate = (None, reason) if candidate is None else fates[id(candidate)]
+        decisions.append(_decision(group, facts, *fate))
     return Choice(chosen, tuple(decisions))
+
+
+def _settle(
+    best: Candidate, rivals: list[Candidate], chosen: dict[Role, Candidate], fates: _Fates
+) -> None:
+    chosen[best.role] = best
+    for rival in rivals:
+        won = rival is best
+        fates[id(rival)] = (best.role, best.reason) if won else (None, _lost_to(rival, best))
 
 
 def _candidate(
     group: Group, facts: Facts, settings: LoaderSettings
-) -> tuple[Candidate | None, str]:
+) -> tuple[Facts, Candidate | None, str]:
     matched = first_match(settings.rules, facts)
     if matched is None:
-        return None, "no rule of app.yaml matches"
+        return facts, None, "no rule of app.yaml matches"
     place, rule = matched
     reason = facts.reason(rule.because)
     if rule.role is None:
-        return None, group.problem or reason
+        return facts, None, group.problem or reason
     layout = imaginary = None
     broken = ""
     tolerances = {
@@ -115,25 +142,8 @@ def _candidate(
         imaginary = arrange(group.imaginary, **tolerances) if group.is_complex else None
     except BrokenSeries as error:
         broken = str(error)
-    return Candidate(group, facts, rule.role, place, reason, layout, imaginary, broken), reason
-
-
-def _winners(
-    candidates: list[Candidate],
-) -> tuple[dict[Role, Candidate], dict[int, str]]:
-    """The best candidate per role, and for each other the reason that names the winner."""
-    chosen: dict[Role, Candidate] = {}
-    lost: dict[int, str] = {}
-    for role in dict.fromkeys(candidate.role for candidate in candidates):
-        rivals = [candidate for candidate in candidates if candidate.role == role]
-        if role == Role.PHASE:
-            continue
-        phases = [c for c in candidates if c.role == Role.PHASE]
-        best = max(rivals, key=lambda c: (_has_pair(c, phases), c.rank()))
-        chosen[role] = best
-        lost |= {id(c): _lost_to(c, best) for c in rivals if c is not best}
-    _choose_phase([c for c in candidates if c.role == Role.PHASE], chosen, lost)
-    return chosen, lost
+    candidate = Candidate(group, facts, rule.role, place, reason, layout, imaginary, broken)
+    return facts, candidate, reason
 
 
 def _has_pair(candidate: Candidate, phases: list[Candidate]) -> bool:
@@ -150,26 +160,41 @@ def _is_pair(magnitude: Candidate, phase: Candidate) -> bool:
 
 
 def _choose_phase(
-    phases: list[Candidate], chosen: dict[Role, Candidate], lost: dict[int, str]
+    phases: list[Candidate], chosen: dict[Role, Candidate], fates: _Fates
 ) -> None:
-    """The best phase that belongs to the chosen magnitude; any phase where there is none."""
+    """The best phase that belongs to the chosen magnitude; any phase where there is none.
+
+    A broken phase is still chosen where there is no other, so that its error is told.
+    """
     magnitude = chosen.get(Role.MAGNITUDE)
     pairs = [p for p in phases if magnitude is None or _is_pair(magnitude, p)]
-    if phases and not pairs and all(p.broken for p in phases):
+    if not pairs and all(p.broken for p in phases):
         pairs = phases
-    best = max(pairs, key=Candidate.rank) if pairs else None
-    if best is not None:
-        chosen[Role.PHASE] = best
     for phase in phases:
-        if phase is best:
+        if phase not in pairs and magnitude is not None:
+            differs = f"phase whose grid or echo times differ from magnitude {magnitude.name}"
+            fates[id(phase)] = (None, phase.broken or differs)
+    if pairs:
+        _settle(max(pairs, key=Candidate.rank), pairs, chosen, fates)
+
+
+def _join_calibration(
+    candidates: list[Candidate], chosen: dict[Role, Candidate], fates: _Fates
+) -> None:
+    """Put the M0 volumes of a series of its own before those of the ASL series chosen."""
+    labelled = chosen.get(Role.ASL)
+    if labelled is None or labelled.layout is None:
+        return
+    if labelled.is_calibration or any(s.asl is AslKind.M0 for s in labelled.layout.samples):
+        return
+    for other in candidates:
+        layout = other.layout
+        if other.role != Role.ASL or not other.is_calibration or layout is None:
             continue
-        if phase in pairs and best is not None:
-            lost[id(phase)] = _lost_to(phase, best)
-        else:
-            name = magnitude.name if magnitude is not None else "a magnitude"
-            lost[id(phase)] = (
-                phase.broken or f"phase whose grid or echo times differ from magnitude {name}"
-            )
+        if same_grid(layout, labelled.layout, tolerance_mm=_PAIR_TOLERANCE_MM):
+            chosen[Role.ASL] = replace(labelled, layout=layout.followed_by(labelled.layout))
+            fates[id(other)] = (Role.ASL, f"M0 of {labelled.name}, joined to it")
+            return
 
 
 def _lost_to(candidate: Candidate, winner: Candidate) -> str:
@@ -181,9 +206,7 @@ def _lost_to(candidate: Candidate, winner: Candidate) -> str:
     return f"{candidate.reason}; {winner.name} was taken as {winner.role.value} instead"
 
 
-def _decision(
-    group: Group, facts: Facts, candidate: Candidate | None, reason: str, *, won: bool
-) -> Decision:
+def _decision(group: Group, facts: Facts, role: Role | None, reason: str) -> Decision:
     header = group.header
     number = number_of(header, "SeriesNumber")
     plane = group.frames[0].plane if group.frames else None
@@ -195,7 +218,7 @@ def _decision(
         image_type=facts.image_type,
         volume_count=facts.volumes,
         shape=None if plane is None else (facts.slices, plane.rows, plane.columns),
-        role=candidate.role if candidate is not None and won else None,
+        role=role,
         reason=reason,
     )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from operators.dicom_loader.frames import number_of, private
+from operators.dicom_loader.frames import PrivateTag, number_of, private
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -14,12 +14,17 @@ if TYPE_CHECKING:
 
 Vector = tuple[float, float, float]
 
-_SIEMENS_B, _SIEMENS_VECTOR, _SIEMENS_MATRIX = (0x0019, 0x100C), (0x0019, 0x100E), (0x0019, 0x1027)
-_GE_B = (0x0043, 0x1039)
-_GE_VECTOR = ((0x0019, 0x10BB), (0x0019, 0x10BC), (0x0019, 0x10BD))
-_PHILIPS_B = (0x2001, 0x1003)
-_PHILIPS_VECTOR = ((0x2005, 0x10B0), (0x2005, 0x10B1), (0x2005, 0x10B2))
-PHILIPS_TAGS = (0x20011003, 0x200510B0, 0x200510B1, 0x200510B2)
+_SIEMENS = "SIEMENS MR HEADER"
+_SIEMENS_B = PrivateTag(0x0019, _SIEMENS, 0x0C)
+_SIEMENS_VECTOR = PrivateTag(0x0019, _SIEMENS, 0x0E)
+_SIEMENS_MATRIX = PrivateTag(0x0019, _SIEMENS, 0x27)
+_GE_B = PrivateTag(0x0043, "GEMS_PARM_01", 0x39)
+_GE_VECTOR = tuple(PrivateTag(0x0019, "GEMS_ACQU_01", element) for element in (0xBB, 0xBC, 0xBD))
+_PHILIPS_B = PrivateTag(0x2001, "Philips Imaging DD 001", 0x03)
+_PHILIPS_VECTOR = tuple(
+    PrivateTag(0x2005, "Philips MR Imaging DD 001", element) for element in (0xB0, 0xB1, 0xB2)
+)
+PHILIPS_DIFFUSION = (_PHILIPS_B, *_PHILIPS_VECTOR)
 # GE adds 1e9 to mark b-values of multi-shell protocols; lower shells are stored as vectors shorter
 # than 1 under the largest b (both described in dcm2niix issues 163 and 245).
 _GE_FLAG = 1_000_000_000

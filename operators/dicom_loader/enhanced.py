@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from operators.dicom_loader.diffusion import enhanced_diffusion
 from operators.dicom_loader.frames import (
     Frame,
+    PrivateTag,
     component_of,
     number_of,
     order_of,
@@ -23,9 +24,12 @@ from operators.types import Sample
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_PHILIPS_FRAME = (0x2005, 0x140F)
-_SIEMENS_FRAME, _SIEMENS_SHARED = (0x0021, 0x11FE), (0x0021, 0x10FE)
-_SIEMENS_IMAGE_TYPE, _SIEMENS_PROTOCOL = (0x0021, 0x1175), (0x0021, 0x1019)
+_PHILIPS_FRAME = PrivateTag(0x2005, "Philips MR Imaging DD 005", 0x0F, 0x14)
+_SIEMENS_FRAME = PrivateTag(0x0021, "SIEMENS MR SDI 02", 0xFE, 0x11)
+_SIEMENS_IMAGE_TYPE = PrivateTag(0x0021, "SIEMENS MR SDI 02", 0x75, 0x11)
+_SIEMENS_SHARED = PrivateTag(0x0021, "SIEMENS MR SDS 01", 0xFE)
+_SIEMENS_PROTOCOL = PrivateTag(0x0021, "SIEMENS MR SDS 01", 0x19)
+_CSA_SERIES = PrivateTag(0x0029, "SIEMENS CSA HEADER", 0x20)
 
 
 def enhanced_frames(instance: Instance) -> Iterator[Frame]:
@@ -38,11 +42,11 @@ def enhanced_frames(instance: Instance) -> Iterator[Frame]:
             yield frame
 
 
-def first_item(holder: Dataset | None, keyword: str | tuple[int, int]) -> Dataset | None:
+def first_item(holder: Dataset | None, keyword: str | PrivateTag) -> Dataset | None:
     """First item of a sequence, None where there is none."""
     if holder is None:
         return None
-    value = private(holder, keyword) if isinstance(keyword, tuple) else holder.get(keyword)
+    value = private(holder, keyword) if isinstance(keyword, PrivateTag) else holder.get(keyword)
     return value[0] if value else None  # type: ignore[index,no-any-return]
 
 
@@ -66,10 +70,12 @@ def group_of_first_frame(header: Dataset, keyword: str) -> Dataset:
 
 
 def siemens_protocol(header: Dataset) -> str:
-    """The protocol text inside a Siemens XA object, "" elsewhere."""
+    """The protocol text of a Siemens object (XA: shared groups; before: CSA series header)."""
     shared = first_item(header, "SharedFunctionalGroupsSequence")
     holder = first_item(shared, _SIEMENS_SHARED)
-    stated = private(holder, _SIEMENS_PROTOCOL) if holder is not None else None
+    stated = private(header, _CSA_SERIES)
+    if holder is not None:
+        stated = private(holder, _SIEMENS_PROTOCOL)
     return stated.decode("latin-1") if isinstance(stated, bytes) else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from operators.dicom_loader.index import Instance
 from operators.types import Sample
@@ -13,7 +13,6 @@ from operators.types import Sample
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_GE_COMPONENT = (0x0043, 0x102F)
 
 
 class Component(StrEnum):
@@ -93,9 +92,42 @@ def number_of(header: Dataset, keyword: str) -> float | None:
     return float(value[0]) if len(value) else None
 
 
-def private(header: Dataset, tag: tuple[int, int]) -> object | None:
-    """Value of a private element; None where absent or empty."""
-    element = header.get(tag)
+class PrivateTag(NamedTuple):
+    """A private element: group, creator, element, and the block it usually sits in."""
+
+    group: int
+    creator: str
+    element: int
+    block: int = 0x10
+
+    def at(self, block: int) -> int:
+        """The full tag when the creator holds `block`."""
+        return self.group << 16 | block << 8 | self.element
+
+    @property
+    def possible(self) -> tuple[int, ...]:
+        """Every tag that may hold the element or its creator."""
+        creators = tuple(self.group << 16 | block for block in _BLOCKS)
+        return creators + tuple(self.at(block) for block in _BLOCKS)
+
+
+_BLOCKS = range(0x10, 0x20)
+
+
+def private(header: Dataset, tag: PrivateTag) -> object | None:
+    """Value of a private element, found by its creator; None where absent or empty.
+
+    Where an export has lost the creators, the usual block is looked at.
+    """
+    element = None
+    for block in _BLOCKS:
+        creator = header.get(tag.group << 16 | block)
+        if creator is not None and str(creator.value).strip() == tag.creator:
+            element = header.get(tag.at(block))
+            break
+    else:
+        if (tag.group << 16 | tag.block) not in header:
+            element = header.get(tag.at(tag.block))
     if element is None or element.value is None or element.value == "":
         return None
     value: object = element.value
@@ -109,6 +141,9 @@ def text_values(header: Dataset, keyword: str) -> tuple[str, ...]:
         return ()
     values = [value] if isinstance(value, str) else value
     return tuple(str(token).strip().upper() for token in values)
+
+
+_GE_COMPONENT = PrivateTag(0x0043, "GEMS_PARM_01", 0x2F)
 
 
 def component_of(tokens: tuple[str, ...], stated: str, header: Dataset) -> Component:

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from operators.dicom_loader.diffusion import PHILIPS_TAGS, classic_diffusion
+from operators.dicom_loader.diffusion import PHILIPS_DIFFUSION, classic_diffusion
 from operators.dicom_loader.enhanced import enhanced_frames
-from operators.dicom_loader.frames import Component, Frame, classic_frame, number_of
+from operators.dicom_loader.frames import Component, Frame, PrivateTag, classic_frame, number_of
 from operators.dicom_loader.index import Instance, read_tags
 from operators.dicom_loader.mosaic import is_mosaic, mosaic_frames
-from operators.dicom_loader.perfusion import PHILIPS_LABEL_TAG, asl_kind
+from operators.dicom_loader.perfusion import PHILIPS_LABEL, asl_kind
 from operators.errors import BrokenSeries
 from operators.types import Sample
 
@@ -128,14 +128,14 @@ def _with_philips(instance: Instance) -> Dataset:
     header = instance.header
     if "PHILIPS" not in str(header.get("Manufacturer", "")).upper():
         return header
-    tags: tuple[int, ...] = ()
+    wanted: tuple[PrivateTag, ...] = ()
     if (number_of(header, "NumberOfTemporalPositions") or 1) > 1:
-        tags += (PHILIPS_LABEL_TAG,)
+        wanted += (PHILIPS_LABEL,)
     if "DiffusionBValue" not in header and "SE" in str(header.get("ScanningSequence", "")):
-        tags += PHILIPS_TAGS
-    if not tags:
+        wanted += PHILIPS_DIFFUSION
+    if not wanted:
         return header
-    extended = read_tags(instance, tags)
+    extended = read_tags(instance, {tag for element in wanted for tag in element.possible})
     extended.update(header)
     return extended
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -129,7 +129,7 @@ def read_header(path: Path) -> Dataset | None:
     return header
 
 
-def read_tags(instance: Instance, tags: tuple[int, ...]) -> Dataset:
+def read_tags(instance: Instance, tags: Collection[int]) -> Dataset:
     """The given top-level tags of one file, which may be private and late in it."""
     from pydicom.filereader import read_partial
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from operators.dicom_loader.frames import Frame, Plane, classic_frame, private
+from operators.dicom_loader.frames import Frame, Plane, PrivateTag, classic_frame, private
 from operators.dicom_loader.index import Instance
 from operators.errors import BrokenSeries
 from operators.types import Sample
@@ -18,8 +18,8 @@ from operators.types import Sample
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_CSA_IMAGE = (0x0029, 0x1010)
-_TILE_COUNT = (0x0019, 0x100A)
+_CSA_IMAGE = PrivateTag(0x0029, "SIEMENS CSA HEADER", 0x10)
+_TILE_COUNT = PrivateTag(0x0019, "SIEMENS MR HEADER", 0x0A)
 
 
 def is_mosaic(header: Dataset) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from operators.dicom_loader.choose import Candidate
 from operators.dicom_loader.frames import number_of
-from operators.dicom_loader.perfusion import cbf_unit
+from operators.dicom_loader.perfusion import assumed_kinds, cbf_unit
 from operators.dicom_loader.phase import complex_to_phase, phase_to_radians, without_alternation
 from operators.dicom_loader.pixels import read_arrays
 from operators.dicom_loader.volumes import Layout
@@ -58,7 +58,7 @@ def _kept(layout: Layout, role: Role) -> tuple[Layout, tuple[str, ...]]:
     samples = layout.samples
     everything = range(len(samples))
     if role == Role.ASL:
-        return layout, ()
+        return _plain_samples(layout), ()
     if role == Role.DWI:
         keep = [i for i in everything if not _is_isotropic(samples[i])]
         what = "isotropic (trace or ADC) volume(s) appended to the diffusion series"
@@ -72,17 +72,17 @@ def _kept(layout: Layout, role: Role) -> tuple[Layout, tuple[str, ...]]:
     dropped = len(samples) - len(keep)
     remarks = (f"{dropped} {what} left out.",) if dropped else ()
     kept = layout.select(keep)
-    if role != Role.DWI:
-        kept = replace(kept, samples=tuple(_without_diffusion(s) for s in kept.samples))
-    return kept, remarks
+    return kept if role == Role.DWI else _plain_samples(kept), remarks
 
 
 def _is_isotropic(sample: Sample) -> bool:
     return (sample.b_value_s_mm2 or 0.0) > _B0_LIMIT and sample.b_vector_lps is None
 
 
-def _without_diffusion(sample: Sample) -> Sample:
-    return replace(sample, b_value_s_mm2=None, b_vector_lps=None)
+def _plain_samples(layout: Layout) -> Layout:
+    """Without b-values: Philips writes b = 0 into every series."""
+    plain = (replace(s, b_value_s_mm2=None, b_vector_lps=None) for s in layout.samples)
+    return replace(layout, samples=tuple(plain))
 
 
 def _plain(candidate: Candidate, layout: Layout) -> Values:
@@ -91,6 +91,27 @@ def _plain(candidate: Candidate, layout: Layout) -> Values:
         imaginary = read_arrays(candidate.imaginary)
         arrays = [np.hypot(a, b) for a, b in zip(arrays, imaginary, strict=True)]
     return Values(arrays, layout.samples, layout, Unit.ARBITRARY)
+
+
+def _labelling(candidate: Candidate, layout: Layout) -> Values:
+    """ASL volumes; those whose kind is not stated get it from order and brightness, said so."""
+    arrays = read_arrays(layout)
+    unknown = [i for i, sample in enumerate(layout.samples) if sample.asl is None]
+    stated = len(unknown) < len(arrays)
+    assumed = assumed_kinds([_head_level(arrays[i]) for i in unknown], others_stated=stated)
+    if assumed is None:
+        return Values(arrays, layout.samples, layout, Unit.ARBITRARY)
+    kinds = dict(zip(unknown, assumed[0], strict=True))
+    samples = tuple(
+        replace(sample, asl=kinds.get(i, sample.asl)) for i, sample in enumerate(layout.samples)
+    )
+    remark = f"ASL {candidate.name} does not state its volumes: {assumed[1]}."
+    return Values(arrays, samples, layout, Unit.ARBITRARY, (remark,))
+
+
+def _head_level(array: NDArray[np.float32]) -> float:
+    """Mean of the brighter half: air does not count."""
+    return float(array[array >= np.median(array)].mean())
 
 
 def _phase(candidate: Candidate, layout: Layout) -> Values:
@@ -163,6 +184,7 @@ def _blood_flow(_: Candidate, layout: Layout) -> Values:
 
 _READERS: dict[Role, Callable[[Candidate, Layout], Values]] = {
     Role.PHASE: _phase,
+    Role.ASL: _labelling,
     Role.FA: _anisotropy,
     Role.QSM: _susceptibility,
     Role.CBF: _blood_flow,

@@ -34,16 +34,20 @@ class Layout:
         plane = self.volumes[0][0].plane
         return len(self.volumes[0]), plane.rows, plane.columns
 
-    @property
-    def frame_count(self) -> int:
-        return sum(len(volume) for volume in self.volumes)
-
     def select(self, keep: Sequence[int]) -> Layout:
         """The same grid with some of the volumes, in the order given."""
         return replace(
             self,
             volumes=tuple(self.volumes[i] for i in keep),
             samples=tuple(self.samples[i] for i in keep),
+        )
+
+    def followed_by(self, other: Layout) -> Layout:
+        """The volumes of both, on this grid; the caller has seen that the grids agree."""
+        return replace(
+            self,
+            volumes=self.volumes + other.volumes,
+            samples=self.samples + other.samples,
         )
 
 
