@@ -64,7 +64,8 @@ def acquire(
     generator: np.random.Generator,
 ) -> tuple[Grid, Float]:
     """A magnitude series: own grid, motion, receive bias and Rician noise; white matter ~ 400."""
-    grid = axial_grid(stack.voxel_mm, stack.extent_mm, centre)
+    reach = [n * s for n, s in zip(head.grid.shape, head.grid.spacing_mm, strict=True)]
+    grid = axial_grid(stack.voxel_mm, np.minimum(stack.extent_mm, reach), centre)
     signal = resample(fine, head.grid, grid, motion=matrix)
     signal *= bias(grid.shape, generator)
     white = float(np.median(fine[head.tissue == Tissue.WHITE]))

@@ -64,8 +64,8 @@ def rotation(tilt_deg: Sequence[float]) -> Matrix:
 
 
 def axial_grid(
-    voxel_mm: Sequence[float], extent_mm: Sequence[float], centre_lps_mm: Sequence[float],
-    turn: Matrix | None = None,
+    voxel_mm: Sequence[float], extent_mm: Sequence[float] | NDArray,
+    centre_lps_mm: Sequence[float] | NDArray, turn: Matrix | None = None,
 ) -> Grid:
     """Transverse slices, feet to head, rows front to back, columns right to left, turned by `turn`.
 
@@ -118,12 +118,12 @@ def coordinates(target: Grid, source: Grid, motion: Matrix | None = None) -> tor
     normalise[:3, 3] = -1
     theta = (normalise @ to_source).astype(np.float32)
     axes = [torch.arange(n, dtype=torch.float32) for n in target.shape]
-    rows = []
-    for r in (2, 1, 0):
+    points = torch.empty((1, *target.shape, 3))
+    for place, r in enumerate((2, 1, 0)):
         terms = [float(theta[r, c]) * axes[c] for c in range(3)]
-        part = terms[0][:, None, None] + terms[1][None, :, None] + terms[2][None, None, :]
-        rows.append(part + float(theta[r, 3]))
-    return torch.stack(rows, dim=-1)[None]
+        plane = terms[1][:, None] + terms[2] + float(theta[r, 3])
+        torch.add(terms[0][:, None, None], plane, out=points[0, ..., place])
+    return points
 
 
 def resample(

@@ -60,8 +60,8 @@ def make_head(
     """Sample the anatomy through the warp; linear in the properties, nearest in the labels."""
     points = warp.coordinates(grid, anatomy.grid)
     local = _local_chi(table)
-    columns = [local, table.r1, table.r2, table.r2star, table.pd, table.fa, table.cbf]
-    maps = [sample(column[anatomy.tissue], points) for column in columns]
+    columns = np.stack([local, table.r1, table.r2, table.r2star, table.pd, table.fa, table.cbf])
+    maps = [np.ascontiguousarray(m) for m in sample(columns[:, anatomy.tissue], points)]
     labels = [
         sample(array, points, nearest=True).astype(np.uint8)
         for array in (anatomy.tissue, anatomy.regions, anatomy.brain)

@@ -210,11 +210,11 @@ def _source(
 
 
 def _microbleed(head: Head, sites: Sites, generator: np.random.Generator) -> Source | None:
-    """Radius lognormal about 1.2 mm (0.5-4; blooming makes 1-10 mm), 0.5-2.8 ppm."""
+    """Radius lognormal about 0.95 mm (0.4-3.5; blooming makes 1-10 mm), 0.5-2.8 ppm."""
     index = sites.by_category()
     if index is None:
         return None
-    radius = float(np.clip(generator.lognormal(np.log(1.2), 0.45), 0.5, 4.0))
+    radius = float(np.clip(generator.lognormal(np.log(0.95), 0.5), 0.4, 3.5))
     chi = float(generator.uniform(0.5, 2.8))
     shape = ellipsoid(head.grid, index, radius, generator, elongation=0.15)
     return _source(head, Planted.MICROBLEED, index, radius, chi, shape)

@@ -26,9 +26,6 @@ Float = NDArray[np.float32]
 Complex = NDArray[np.complex64]
 Factors = tuple[int, int, int]
 
-EXTENT_MM = (160.0, 224.0, 192.0)
-"""GRE field of view (slice, row, column): the whole brain with room for tilt."""
-
 FINEST_MM = 1.1
 """Acquired voxels longer than this are simulated as several cells."""
 
@@ -47,8 +44,9 @@ class Slab:
 
 
 def make_slab(protocol: Protocol, centre: NDArray[np.float64]) -> Slab:
-    """Oblique whole-head slab; the fine grid goes on 12 mm beyond its first and last slice."""
-    acquired = axial_grid(protocol.voxel_mm, EXTENT_MM, centre, rotation(protocol.tilt_deg))
+    """Oblique slab; the fine grid goes on 12 mm beyond its first and last slice."""
+    acquired = axial_grid(
+        protocol.voxel_mm, protocol.field_of_view_mm, centre, rotation(protocol.tilt_deg))
     factors: Factors = tuple(  # type: ignore[assignment]
         int(np.ceil(v / FINEST_MM)) for v in acquired.spacing_mm)
     cells = acquired.divided(factors)

@@ -46,7 +46,7 @@ _AIR = (
     _Solid(Tissue.AIR, (0, -50, -38), (9, 20, 9)),
     _Solid(Tissue.AIR, (9, -83, -8), (9, 5, 11), mirrored=True),
     _Solid(Tissue.AIR, (29, -55, -62), (11, 15, 14), mirrored=True),
-    _Solid(Tissue.AIR, (56, 26, -40), (8, 9, 9), mirrored=True),
+    _Solid(Tissue.AIR, (58, 28, -42), (6, 8, 8), mirrored=True),
     _Solid(Tissue.AIR, (66, 16, -38), (14, 3, 3), mirrored=True),
 )
 _LAYERS_MM = (
@@ -99,7 +99,7 @@ def _wrap(brain: NDArray[np.bool_], place: tuple[NDArray, NDArray, NDArray]) -> 
     deep = binary_erosion(head > 0, iterations=2)
     head[~deep & (head == Tissue.SOFT)] = Tissue.SKIN
     for solid in _AIR:
-        head[_inside(solid, place) & (distance > 3.0)] = solid.tissue
+        head[_inside(solid, place) & (distance > 4.0)] = solid.tissue
     midline = (np.abs(place[0]) <= 3) & ((place[2] > 10) | (place[1] > 60)) & (place[2] > -20)
     head[midline & (outside >= 1) & (distance <= 4.0) & (outside <= 7)] = Tissue.SINUS_BLOOD
     return head

@@ -85,7 +85,7 @@ class Properties(NamedTuple):
 TABLE: dict[Tissue, Properties] = {
     Tissue.AIR: Properties(0.0, 1000, 10, 5, 0.0, 0.0, 0),
     Tissue.SOFT: Properties(0.0, 1100, 40, 25, 0.75, 0.15, 5),
-    Tissue.SKIN: Properties(0.0, 500, 60, 20, 0.9, 0.1, 3),
+    Tissue.SKIN: Properties(0.0, 550, 60, 20, 0.65, 0.1, 3),
     Tissue.BONE: Properties(BONE_PPM, 400, 8, 1.5, 0.12, 0.0, 0),
     Tissue.MARROW: Properties(-0.6, 420, 55, 10, 0.6, 0.0, 0),
     Tissue.MUCOSA: Properties(0.0, 1300, 90, 25, 0.85, 0.1, 10),
