@@ -31,6 +31,11 @@ if TYPE_CHECKING:
         QualitativeEvaluation,
         ReferencedSegment,
         TrackingIdentifier,
+        VolumetricROIMeasurementsAndQualitativeEvaluations,
+    )
+
+    Group = (
+        MeasurementsAndQualitativeEvaluations | VolumetricROIMeasurementsAndQualitativeEvaluations
     )
 
 
@@ -105,9 +110,7 @@ def segment(segmentation: Segmentation, number: int, source_uid: str) -> Referen
     )
 
 
-def summary_group(
-    name: str, uid: str, finding: Code, *, comment: str, **content: Any
-) -> MeasurementsAndQualitativeEvaluations:
+def summary_group(name: str, uid: str, finding: Code, *, comment: str, **content: Any) -> Group:
     """A group on the whole brain (TID 1501): `measurements`, `qualitative_evaluations`."""
     from highdicom.sr import MeasurementsAndQualitativeEvaluations
 
@@ -118,9 +121,7 @@ def summary_group(
     return commented(group, comment)
 
 
-def commented(
-    group: MeasurementsAndQualitativeEvaluations, text: str
-) -> MeasurementsAndQualitativeEvaluations:
+def commented(group: Group, text: str) -> Group:
     """`group` with a comment (121106, DCM); TID 1501 is extensible and has no slot for one."""
     from highdicom.sr import RelationshipTypeValues, TextContentItem
     from pydicom.sr.codedict import codes

@@ -20,11 +20,12 @@ SOFTWARE = "Lentiform"
 # PS3.3 C.7.1.1 (Patient), C.7.2.1 (General Study) and C.7.2.2 (Patient Study): what is copied from
 # the study's header into every source header, so that all results agree on it.
 _PATIENT_AND_STUDY = (
-    "SpecificCharacterSet", "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate",
-    "PatientSex", "PatientIdentityRemoved", "DeidentificationMethod",
+    "SpecificCharacterSet", "PatientName", "PatientID", "IssuerOfPatientID",
+    "IssuerOfPatientIDQualifiersSequence", "OtherPatientIDsSequence", "PatientBirthDate",
+    "PatientBirthTime", "PatientSex", "PatientIdentityRemoved", "DeidentificationMethod",
     "DeidentificationMethodCodeSequence", "StudyInstanceUID", "StudyDate", "StudyTime",
-    "ReferringPhysicianName", "StudyID", "AccessionNumber", "StudyDescription", "PatientAge",
-    "PatientSize", "PatientWeight",
+    "ReferringPhysicianName", "StudyID", "AccessionNumber", "IssuerOfAccessionNumberSequence",
+    "StudyDescription", "PatientAge", "PatientSize", "PatientWeight",
 )
 _TYPE_2 = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
@@ -73,7 +74,8 @@ class Imprint:
         """A source header with the study's patient and study attributes, none of type 2 missing.
 
         The copy shares its elements with `header`. Frame of Reference UID, which real files
-        lack at times, is then one per source series.
+        lack at times, is then one per source series; empty sequences, which real files carry and
+        the standard forbids, are left out.
         """
         from pydicom import Dataset
 
@@ -82,13 +84,17 @@ class Imprint:
         for keyword in _PATIENT_AND_STUDY:
             if keyword in self.header:
                 source[keyword] = self.header[keyword]
+        for tag in list(source.keys()):
+            if not source.get_item(tag).value and source[tag].VR == "SQ":
+                del source[tag]
         for keyword in _TYPE_2:
             if keyword not in source:
-                setattr(source, keyword, None)
+                replace_element(source, keyword, None)
         if source.PatientSex not in _SEXES:
-            source.PatientSex = None
+            replace_element(source, "PatientSex", None)
         if not source.get("FrameOfReferenceUID"):
-            source.FrameOfReferenceUID = self.stable_uid("frame", source.SeriesInstanceUID)
+            frame_uid = self.stable_uid("frame", source.SeriesInstanceUID)
+            replace_element(source, "FrameOfReferenceUID", frame_uid)
         return source
 
     def sources(self, headers: Iterable[Dataset]) -> list[Dataset]:
@@ -162,3 +168,12 @@ class Imprint:
         dataset.InstanceCreationTime = f"{self.now:%H%M%S.%f}"
         if dataset.Modality not in ("SR", "DOC"):
             dataset.BodyPartExamined = "BRAIN"
+
+
+def replace_element(dataset: Dataset, keyword: str, value: Any) -> None:
+    """Give `dataset` a new element; assigning would change one it shares with another dataset."""
+    from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+    tag = tag_for_keyword(keyword)
+    assert tag is not None
+    dataset.add_new(tag, dictionary_VR(tag), value)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from operators.dicom_writer.coding import LATERALITY, concept
-from operators.dicom_writer.imprint import SOFTWARE, Imprint
+from operators.dicom_writer.imprint import SOFTWARE, Imprint, replace_element
 from operators.labels import ANATOMY, LESIONS, STRUCTURES, Structure
 
 if TYPE_CHECKING:
@@ -84,15 +85,38 @@ def source_headers(source: Series) -> tuple[Dataset, ...]:
     return source.headers[: source.volumes[0].spatial_shape[0]]
 
 
+def _with_geometry(image: Dataset, labels: Volume) -> Dataset:
+    """`image` with its geometry where highdicom looks for it.
+
+    Siemens XA writes pixel measures and orientation in every frame, not in the shared groups; a
+    series' volumes share one grid, so the first frame speaks for all. Slice thickness may be
+    absent. `image` must be a copy; its elements stay as they are.
+    """
+    from pydicom import Dataset
+
+    if "NumberOfFrames" not in image:
+        if not image.get("SliceThickness"):
+            replace_element(image, "SliceThickness", f"{labels.spacing[0]:.6g}")
+        return image
+    shared = Dataset()
+    shared.update(image.SharedFunctionalGroupsSequence[0])
+    for keyword in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
+        holder = shared if keyword in shared else image.PerFrameFunctionalGroupsSequence[0]
+        shared[keyword] = deepcopy(holder[keyword])
+    replace_element(image, "SharedFunctionalGroupsSequence", [shared])
+    return image
+
+
 def _segmentation(
     labels: Volume, descriptions: list[SegmentDescription], source: Series, imprint: Imprint, *,
     name: str, offset: int, label: str,
 ) -> Segmentation:
     from highdicom.seg import Segmentation, SegmentationTypeValues
 
+    images = imprint.sources(source_headers(source))
     title = f"{SOFTWARE} {label.lower()} (research)"
     segmentation = Segmentation(
-        source_images=imprint.sources(source_headers(source)),
+        source_images=[_with_geometry(image, labels) for image in images],
         pixel_array=labels,
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=descriptions,

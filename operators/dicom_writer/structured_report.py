@@ -73,10 +73,11 @@ if TYPE_CHECKING:
     from highdicom.sr import (
         Comprehensive3DSR,
         Measurement,
-        MeasurementsAndQualitativeEvaluations,
         ReferencedSegment,
     )
     from pydicom import Dataset
+
+    from operators.dicom_writer.content_items import Group
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +112,8 @@ def structured_report(
         imaging_measurements=groups,
     )
     report = Comprehensive3DSR(
-        evidence=[*imprint.sources(evidence), *segs], content=content, is_complete=True,
+        evidence=[imprint.source(evidence[0]), *evidence[1:], *segs],
+        content=content, is_complete=True,
         contributing_equipment=imprint.equipment(),
         **imprint.keywords("SR_findings", 3, f"{SOFTWARE} findings (research)"),
     )
@@ -121,7 +123,7 @@ def structured_report(
 
 def _class_group(
     kind: LesionClass, lesions: LesionMap | NotAssessed, imprint: Imprint
-) -> MeasurementsAndQualitativeEvaluations:
+) -> Group:
     """How many lesions of one class; or that it was not evaluated, and why."""
     label = LESIONS[kind]
     name, uid = f"{label.abbreviation} total", imprint.stable_uid("total", label.abbreviation)
@@ -143,7 +145,7 @@ def _class_group(
 
 def _lnc_group(
     lnc: LncScore | NotAssessed, imprint: Imprint
-) -> MeasurementsAndQualitativeEvaluations:
+) -> Group:
     """Asymmetries and the notes on them; or that the LNC was not evaluated, and why."""
     name, uid = "LNC total", imprint.stable_uid("total", "LNC")
     if isinstance(lnc, NotAssessed):
@@ -169,7 +171,7 @@ def _asymmetric_quantity(lnc: LncScore, role: Role | None) -> Code:
 
 def _lesion_groups(
     lesions: LesionMap | NotAssessed, segmentation: Segmentation | None, source_uid: str
-) -> list[MeasurementsAndQualitativeEvaluations]:
+) -> list[Group]:
     if isinstance(lesions, NotAssessed) or segmentation is None:
         return []
     segments = lesion_segments(lesions)
@@ -181,7 +183,7 @@ def _lesion_groups(
 
 def _lesion_group(
     lesion: Lesion, reference: ReferencedSegment
-) -> MeasurementsAndQualitativeEvaluations:
+) -> Group:
     from highdicom.sr import VolumetricROIMeasurementsAndQualitativeEvaluations
 
     label = LESIONS[lesion.kind]
@@ -212,7 +214,7 @@ def _susceptibility(lesion: Lesion) -> list[Measurement]:
 
 def _region_groups(
     findings: Findings, segmentation: Segmentation | None, source_uid: str, imprint: Imprint
-) -> list[MeasurementsAndQualitativeEvaluations]:
+) -> list[Group]:
     lnc, regions = findings.lnc, findings.regions
     if isinstance(lnc, NotAssessed) or isinstance(regions, NotAssessed) or segmentation is None:
         return []
@@ -229,7 +231,7 @@ def _region_groups(
 
 def _region_group(
     measured: RegionMeasure, reference: ReferencedSegment, imprint: Imprint
-) -> MeasurementsAndQualitativeEvaluations:
+) -> Group:
     from highdicom.sr import VolumetricROIMeasurementsAndQualitativeEvaluations
 
     here = measured.structure

@@ -91,7 +91,8 @@ def test_dcmqi_reads_every_segment_voxel_for_voxel(
     assert len(list(target.glob("*.nrrd"))) == len(own_numbers)
     for segment, own in enumerate(own_numbers, 1):
         image = SimpleITK.ReadImage(str(target / f"seg-{segment}.nrrd"))
-        image = SimpleITK.Resample(image, grid, SimpleITK.Transform(), SimpleITK.sitkNearestNeighbor)
+        nearest = SimpleITK.sitkNearestNeighbor
+        image = SimpleITK.Resample(image, grid, SimpleITK.Transform(), nearest)
         expected = SimpleITK.GetArrayFromImage(grid) == own
         np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(image) > 0, expected)
 

@@ -92,10 +92,14 @@ def test_a_header_without_type_2_attributes_or_frame_of_reference_is_completed(
     poor.update(header)
     for keyword in ("AccessionNumber", "StudyID", "FrameOfReferenceUID"):
         del poor[keyword]
+    poor.ProcedureCodeSequence = []
     imprint.header.PatientSex = "X"
     completed = imprint.source(poor)
     for keyword in ("AccessionNumber", "StudyID", "PatientSex"):
         assert keyword in completed
         assert not completed[keyword].value
+    assert "ProcedureCodeSequence" not in completed  # empty it would be against the standard
     assert completed.FrameOfReferenceUID == imprint.source(poor).FrameOfReferenceUID
     assert "FrameOfReferenceUID" not in poor  # the source itself is left alone
+    assert poor.PatientSex == "F"
+    assert imprint.header.PatientSex == "X"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 from highdicom import Volume
 from highdicom.seg import Segmentation, segread
+from pydicom import Dataset
 
+from operators.dicom_writer.imprint import Imprint
+from operators.dicom_writer.segmentation import lesion_segmentation
 from operators.labels import LEFT, LESIONS, LesionClass, Side, structure
-from operators.types import Findings, Role
+from operators.types import Findings, Provenance, Role
 
 
 def _read(out: Path, part: str) -> Segmentation:
@@ -93,3 +97,27 @@ def test_a_region_segment_says_its_side(written: Callable[..., Path]) -> None:
     assert kind.SegmentedPropertyTypeModifierCodeSequence[0].CodeMeaning == "Left"
     midline = by_label["brain stem"].SegmentedPropertyTypeCodeSequence[0]
     assert "SegmentedPropertyTypeModifierCodeSequence" not in midline
+
+
+def test_a_source_with_geometry_in_each_frame_or_without_thickness_is_accepted(
+    make_findings: Callable[..., Findings], provenance: Provenance
+) -> None:
+    for enhanced in (False, True):
+        findings = make_findings(enhanced=enhanced)
+        source = findings.study.study.series[Role.MAGNITUDE]
+        for header in source.headers:
+            if enhanced:
+                shared = header.SharedFunctionalGroupsSequence.pop()
+                header.SharedFunctionalGroupsSequence.append(Dataset())
+                for frame in header.PerFrameFunctionalGroupsSequence:
+                    frame.update(shared)
+            else:
+                del header.SliceThickness
+        imprint = Imprint.of(
+            findings, provenance=provenance, now=datetime(2026, 1, 1), first_series_number=1
+        )
+        back = _volume(lesion_segmentation(findings.lesions, source, imprint),
+                       findings.lesions.labels)
+        assert [int((back == number).sum()) for number in (1, 2, 3)] == [12, 12, 12]
+        if enhanced:
+            assert len(source.headers[0].SharedFunctionalGroupsSequence[0]) == 0
