@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from apps.train.cohort import draw_burden, draw_protocol, plan
+from operators.errors import InputError
+
+HEADS = [Path(f"head_{n:02d}.nii.gz") for n in range(20)]
+COUNTS = {"train": 24, "validation": 6, "test": 8}
+
+
+def test_no_head_and_no_seed_is_in_two_splits():
+    plans = plan(HEADS, COUNTS, 7)
+    heads = {split: {one.head for one in plans if one.split == split} for split in COUNTS}
+    assert {split: sum(one.split == split for one in plans) for split in COUNTS} == COUNTS
+    assert not heads["train"] & heads["test"]
+    assert not heads["train"] & heads["validation"]
+    assert not heads["validation"] & heads["test"]
+    assert len({one.seed for one in plans}) == len(plans)
+
+
+def test_the_plan_does_not_depend_on_the_order_of_the_files():
+    assert plan(HEADS[::-1], COUNTS, 7) == plan(HEADS, COUNTS, 7)
+
+
+def test_too_few_heads_to_part_are_refused():
+    with pytest.raises(InputError, match="Found 4 label maps"):
+        plan(HEADS[:4], COUNTS, 7)
+
+
+def test_scanner_settings_vary_as_sites_do():
+    drawn = [draw_protocol(np.random.default_rng(n)) for n in range(60)]
+    assert {one.field_strength_t for one in drawn} == {1.5, 3.0, 7.0}
+    assert any(len(one.echo_times_ms) == 1 for one in drawn)
+    assert {one.voxel_mm[0] for one in drawn} >= {1.0, 2.0, 3.0}
+    for one in drawn:
+        weighting = one.echo_times_ms[-1] * one.field_strength_t
+        assert 55 <= weighting <= 100
+        assert one.repetition_time_ms > one.echo_times_ms[-1]
+
+
+def test_only_training_subjects_are_loaded_with_lesions():
+    generator = np.random.default_rng(0)
+    assert draw_burden("train", generator).microbleeds >= 3
+    assert draw_burden("test", generator).microbleeds is None

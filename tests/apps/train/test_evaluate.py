@@ -1,0 +1,42 @@
+import pytest
+
+from apps.train.evaluate import Examination, Found, operating_points, scores
+from operators.labels import LesionClass
+
+BLEED, IRON = LesionClass.MICROBLEED, LesionClass.IRON_DEPOSIT
+CALCIUM, VESSEL = LesionClass.CALCIFICATION, LesionClass.VESSEL
+
+
+def found(kind, truth, probability=0.9, mm=4.0):
+    return Found(kind, probability, 0.1, "", truth, mm if truth else 0.0)
+
+
+def test_scores_of_a_hand_made_result():
+    one = Examination(
+        "a",
+        (found(BLEED, BLEED), found(BLEED, CALCIUM), found(BLEED, VESSEL), found(BLEED, None),
+         found(CALCIUM, CALCIUM)),
+        ((BLEED, 4.0), (BLEED, 2.0), (CALCIUM, 4.0), (CALCIUM, 5.0), (VESSEL, 3.0)),
+    )
+    clean = Examination("b", (), ())
+    got = scores([one, clean])
+    assert got["microbleed_planted"] == 2
+    assert got["microbleed_sensitivity"] == 0.5
+    assert got["microbleed_precision"] == 0.25
+    assert got["microbleed_false_positives_per_scan"] == 1.5
+    assert got["microbleed_sensitivity_over_3mm"] == 1.0
+    assert got["calcification_called_microbleed"] == 0.5
+    assert got["vessel_called_microbleed_per_scan"] == 0.5
+    assert got["calcification_sensitivity"] == 0.5
+
+
+def test_operating_points_part_true_from_false_per_class():
+    one = Examination(
+        "a",
+        (found(BLEED, BLEED, 0.9), found(BLEED, VESSEL, 0.7), found(IRON, IRON, 0.6),
+         found(IRON, None, 0.4)),
+        ((BLEED, 4.0), (IRON, 4.0)),
+    )
+    points = operating_points([one])
+    assert points[BLEED] == pytest.approx(0.8)
+    assert points[IRON] == pytest.approx(0.5)

@@ -1,0 +1,158 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from operators.errors import ConfigurationError, InputError
+from operators.labels import LesionClass
+from operators.lesion_segmenter.cases import CASE_CHANNELS, Case, save_case
+from operators.lesion_segmenter.losses import lesion_loss
+from operators.lesion_segmenter.normalise import CHANNELS
+from operators.lesion_segmenter.sampling import PatchSampler
+from operators.lesion_segmenter.training import TrainingSettings, split_cases, train
+from operators.types import Role
+
+SMALL = TrainingSettings(steps=4, batch=2, late_patch=64, late_batch=2, validate_every=2)
+
+
+def toy(subject, anatomy, *, seed=0, bleeds=3):
+    """Dark paramagnetic spots are microbleeds, dark diamagnetic ones calcium."""
+    generator = np.random.default_rng(seed)
+    shape = (5, 70, 66)
+    inputs = generator.normal(0, 0.1, (len(CASE_CHANNELS), *shape)).astype(np.float16)
+    classes, instances = np.zeros(shape, np.uint8), np.zeros(shape, np.uint16)
+    for number in range(1, bleeds + 2):
+        kind = LesionClass.CALCIFICATION if number > bleeds else LesionClass.MICROBLEED
+        spot = np.s_[2, 10 * number:10 * number + 3, 15 * number - 5:15 * number - 2]
+        classes[spot], instances[spot] = kind, number
+        inputs[(CHANNELS.index(Role.SWI), *spot)] = -0.8
+        inputs[(CHANNELS.index(Role.QSM), *spot)] = 2 if kind == LesionClass.MICROBLEED else -2
+    return Case(subject, anatomy, inputs, np.ones(len(CASE_CHANNELS), bool), classes, instances,
+                np.ones(shape, bool), (2.0, 1.0, 1.0))
+
+
+@pytest.fixture
+def files(tmp_path):
+    paths = []
+    for number in range(3):
+        paths.append(tmp_path / f"{number}.case.npz")
+        save_case(toy(f"s{number}", f"head{number}", seed=number), paths[-1])
+    return paths
+
+
+def weights(folder):
+    return torch.load(folder / "model.pt", weights_only=True)
+
+
+def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(files, tmp_path,
+                                                                         monkeypatch):
+    torch.set_num_threads(1)
+    whole = train(files[:2], tmp_path / "a", SMALL, validation=files[2:])
+    sample = PatchSampler.batch
+    calls = []
+
+    def broken_off(self, *arguments, **keywords):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return sample(self, *arguments, **keywords)
+
+    monkeypatch.setattr(PatchSampler, "batch", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        train(files[:2], tmp_path / "b", SMALL, validation=files[2:])
+    resumed = train(files[:2], tmp_path / "b", SMALL, validation=files[2:])
+    assert len(calls) == 6
+    assert (resumed.step, resumed.loss) == (whole.step, pytest.approx(whole.loss, rel=1e-5))
+    for name, value in weights(tmp_path / "a").items():
+        torch.testing.assert_close(weights(tmp_path / "b")[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_another_seed_gives_other_weights_and_initial_weights_are_used(files, tmp_path):
+    one = SMALL.model_copy(update={"steps": 1, "validate_every": 1})
+    train(files[:2], tmp_path / "a", one, validation=files[2:])
+    other = one.model_copy(update={"seed": 9})
+    train(files[:2], tmp_path / "b", other, validation=files[2:])
+    still = one.model_copy(update={"learning_rate": 1e-9, "weight_decay": 0.0})
+    train(files[:2], tmp_path / "c", still, validation=files[2:], initial=tmp_path / "a/model.pt")
+    first = {key: weights(tmp_path / key)["head.weight"] for key in "abc"}
+    assert (first["a"] - first["b"]).abs().max() > 1e-3
+    assert (first["a"] - first["c"]).abs().max() < 1e-6
+
+
+def test_a_run_of_other_settings_is_not_continued(files, tmp_path):
+    one = SMALL.model_copy(update={"steps": 1})
+    train(files[:2], tmp_path / "a", one, validation=files[2:])
+    with pytest.raises(ConfigurationError, match="other settings"):
+        train(files[:2], tmp_path / "a", SMALL, validation=files[2:])
+
+
+def test_a_subject_in_training_and_validation_is_refused(files, tmp_path):
+    with pytest.raises(InputError, match="both in training and in validation"):
+        train(files, tmp_path / "a", SMALL, validation=files[2:])
+
+
+def test_cases_without_a_microbleed_are_refused(tmp_path):
+    paths = [tmp_path / "x.case.npz", tmp_path / "y.case.npz"]
+    for path in paths:
+        save_case(toy(path.name, path.name, bleeds=0), path)
+    with pytest.raises(InputError, match="No training case has a microbleed"):
+        train(paths, tmp_path / "a", SMALL)
+
+
+def test_a_head_is_never_on_both_sides_of_the_split():
+    cases = [toy(f"s{n}", f"head{n % 4}") for n in range(12)]
+    learn, held = split_cases(cases, 0.25, seed=3)
+    assert {one.anatomy for one in learn}.isdisjoint(one.anatomy for one in held)
+    assert (len(learn), len(held)) == (9, 3)
+
+
+def test_one_head_alone_is_split_by_subject():
+    cases = [toy(f"s{n}", "head") for n in range(5)]
+    learn, held = split_cases(cases, 0.2, seed=1)
+    assert (len(learn), len(held)) == (4, 1)
+
+
+def test_patches_hold_lesions_of_every_class_and_leave_contrasts_out_as_told():
+    sampler = PatchSampler([toy("s", "head")])
+    generator = np.random.default_rng(0)
+    images, labels = sampler.batch(40, 64, generator, drop_qsm=1.0, drop_t2w=0.0, use_magnitude=0)
+    assert images.shape == (40, 9, 64, 64)
+    qsm, t2w = CHANNELS.index(Role.QSM), CHANNELS.index(Role.T2W)
+    assert not images[:, 3 * qsm:3 * qsm + 3].any()
+    assert images[:, 3 * t2w:3 * t2w + 3].any(axis=(1, 2, 3)).all()
+    with_bleed = (labels == LesionClass.MICROBLEED).any(axis=(1, 2)).mean()
+    with_calcium = (labels == LesionClass.CALCIFICATION).any(axis=(1, 2)).mean()
+    assert with_bleed > 0.4
+    assert with_calcium > 0.1
+
+
+def test_labels_stay_on_their_lesions_through_every_variation():
+    sampler = PatchSampler([toy("s", "head")])
+    images, labels = sampler.batch(60, 64, np.random.default_rng(1), drop_qsm=0, drop_t2w=0,
+                                   use_magnitude=0)
+    swi = images[:, 3 * CHANNELS.index(Role.SWI) + 1]
+    qsm = images[:, 3 * CHANNELS.index(Role.QSM) + 1]
+    assert swi[labels == LesionClass.MICROBLEED].max() < -0.3
+    assert qsm[labels == LesionClass.MICROBLEED].min() > 0.8
+    assert qsm[labels == LesionClass.CALCIFICATION].max() < -0.8
+
+
+def test_the_loss_falls_with_the_truth_and_counts_a_missed_lesion():
+    target = torch.zeros(1, 16, 16, dtype=torch.long)
+    target[0, 4:7, 4:7] = int(LesionClass.MICROBLEED)
+    truth = torch.nn.functional.one_hot(target, 5).permute(0, 3, 1, 2).float()
+    right, empty = 8 * truth, torch.zeros_like(truth)
+    empty[:, 0] = 8
+    assert lesion_loss(right, target) < 0.2
+    assert lesion_loss(empty, target) > 0.9
+
+
+def test_a_toy_task_is_being_learned(files, tmp_path):
+    settings = TrainingSettings(steps=60, batch=4, late_share=0.2, late_patch=64, late_batch=4,
+                                validate_every=20, average=0.8, drop_qsm=0, drop_t2w=0,
+                                use_magnitude=0)
+    train(files[:2], tmp_path / "a", settings, validation=files[2:])
+    log = [json.loads(line) for line in (tmp_path / "a/log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log] == [20, 40, 60]
+    assert log[-1]["loss"] < 0.75 * log[0]["loss"]
