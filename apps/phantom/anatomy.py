@@ -84,7 +84,8 @@ def label_map_anatomy(path: Path) -> Anatomy:
     """
     import nibabel
 
-    image = nibabel.as_closest_canonical(nibabel.load(path))
+    stored = nibabel.nifti1.Nifti1Image.from_filename(path)
+    image = nibabel.funcs.as_closest_canonical(stored)  # type: ignore[no-untyped-call]
     labels = _one_millimetre(image)
     found = np.unique(labels)
     unknown = [int(v) for v in found if int(v) not in _FREESURFER]
@@ -117,7 +118,7 @@ def _one_millimetre(image: nibabel.Nifti1Image) -> NDArray[np.int16]:
     from scipy.ndimage import zoom
 
     array = np.asarray(image.dataobj).astype(np.int16)
-    spacing = np.asarray(image.header.get_zooms()[:3], dtype=float)
+    spacing = np.linalg.norm(image.affine[:3, :3], axis=0)
     if not np.allclose(spacing, 1.0, atol=0.01):
         array = zoom(array, spacing, order=0)
     return np.ascontiguousarray(array[::-1, ::-1].transpose(2, 1, 0))

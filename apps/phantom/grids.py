@@ -56,7 +56,7 @@ class Grid:
         return Volume(np.ascontiguousarray(array), self.affine, coordinate_system="PATIENT")
 
 
-def rotation(tilt_deg: Sequence[float]) -> Matrix:
+def rotation(tilt_deg: Sequence[float] | NDArray) -> Matrix:
     """(3, 3) rotation about x, then y, then z."""
     from scipy.spatial.transform import Rotation
 

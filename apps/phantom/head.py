@@ -62,12 +62,13 @@ def make_head(
     local = _local_chi(table)
     columns = np.stack([local, table.r1, table.r2, table.r2star, table.pd, table.fa, table.cbf])
     maps = [np.ascontiguousarray(m) for m in sample(columns[:, anatomy.tissue], points)]
-    labels = [
+    tissue, regions, brain = (
         sample(array, points, nearest=True).astype(np.uint8)
         for array in (anatomy.tissue, anatomy.regions, anatomy.brain)
-    ]
-    head = Head(grid, *maps, labels[0], labels[1], labels[2].astype(bool),
-                background(anatomy, warp, grid, table))
+    )
+    head = Head(
+        grid, maps[0], maps[1], maps[2], maps[3], maps[4], maps[5], maps[6], tissue, regions,
+        brain.astype(bool), background(anatomy, warp, grid, table))
     _add_texture(head, generator)
     return head
 
@@ -84,13 +85,11 @@ def _add_texture(head: Head, generator: np.random.Generator) -> None:
     """Slow variation inside tissues: 3 % at 8 mm, 4 % at 3 mm, the same sign in all maps."""
     noise = smooth_noise(head.grid, generator, 8.0) * 0.03
     noise += smooth_noise(head.grid, generator, 3.0) * 0.04
-    for array, gain in (
-        (head.r2star, 1.0), (head.r2, 0.6), (head.r1, 0.5), (head.pd, -0.3), (head.fa, 2.5),
-        (head.cbf, -1.5),
-    ):
-        array *= 1.0 + np.float32(gain) * noise
-    chi = head.chi_ppm
-    chi += np.float32(0.12) * noise * head.brain
+    gains = ((head.r2star, 1.0), (head.r2, 0.6), (head.r1, 0.5), (head.pd, -0.3), (head.fa, 2.5),
+             (head.cbf, -1.5))
+    for array, gain in gains:
+        np.multiply(array, 1.0 + np.float32(gain) * noise, out=array)
+    np.add(head.chi_ppm, np.float32(0.12) * noise * head.brain, out=head.chi_ppm)
 
 
 def smooth_noise(grid: Grid, generator: np.random.Generator, knot_mm: float) -> Float:
@@ -124,4 +123,4 @@ def background(anatomy: Anatomy, warp: Warp, grid: Grid, table: PropertyTable) -
 
 
 def _is_brain(tissue: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    return (tissue >= BRAIN_FIRST) | (tissue == Tissue.SINUS_BLOOD)
+    return np.asarray((tissue >= BRAIN_FIRST) | (tissue == Tissue.SINUS_BLOOD))

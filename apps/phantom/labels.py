@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.phantom.grids import Grid
-from apps.phantom.lesions import Source
+from apps.phantom.sources import Source
 from apps.phantom.types import Planted, PlantedLesion
 
 Float = NDArray[np.float32]

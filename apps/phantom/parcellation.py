@@ -24,8 +24,8 @@ _CORTEX = tuple(range(13, 23))
 _WHITE = (*range(11, 26),)
 _CENTRES = (1, 2, 3, 4, 5, 6, 7, 8, 27, 28)
 
-# Centres and half axes, mm from the AC (MNI, LPS, right side; mirrored for the left), and turn about
-# the slice normal. Read off standard atlases by us; small nuclei that dipole fields must meet.
+# Centres and half axes, mm from the AC (MNI, LPS, right side; mirrored for the left), and turn
+# about the slice normal. Read off standard atlases by us.
 _SMALL_NUCLEI: tuple[tuple[Tissue, tuple[float, float, float], tuple[float, float, float], float],
                      ...] = (
     (Tissue.RED_NUCLEUS, (-5.0, 20.5, -9.0), (3.0, 3.2, 4.0), 0.0),
@@ -90,7 +90,8 @@ def _atlas() -> _Atlas:
     cerebral = np.isin(labels, range(9, 26)) & (labels != 23)
     marks = _landmarks(labels, cerebral & (labels % 2 == 1) & (labels < 24), cerebral, full,
                        np.eye(4))
-    return _Atlas(Grid(part.shape, affine), near[0], near[1], marks)
+    shape = (part.shape[0], part.shape[1], part.shape[2])
+    return _Atlas(Grid(shape, affine), near[0], near[1], marks)
 
 
 def _affine(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,24 +59,26 @@ def _box(grid: Grid, low: NDArray, high: NDArray) -> Box:
 
 
 def tree(
-    grid: Grid, start: NDArray[np.float64], radius_mm: float, length_mm: float, bend: float,
-    branches: int, generator: np.random.Generator,
+    grid: Grid, start: NDArray[np.float64], heading: NDArray[np.float64], radius_mm: float,
+    length_mm: float, bend: float, branches: int, generator: np.random.Generator,
+    *, prefer: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Points (n, 3) in fractional index and radii (n,) mm of a bending tube with branches.
 
-    `bend` is the turn in radians (SD) per half millimetre; a branch leaves at 30 to 60 degrees
-    with 0.7 of the radius and half the length.
+    `heading` is the first direction (any length, mm axes); `bend` the turn in radians (SD) per
+    half millimetre. The tube seeks cells of `prefer`. A branch leaves at 30 to 60 degrees with 0.7
+    of the radius and half the length.
     """
     spacing = np.array(grid.spacing_mm)
-    direction = _unit(generator.normal(size=3))
-    path, headings = _walk(start * spacing, direction, length_mm, bend, generator)
+    seek = _Seek(prefer, spacing)
+    path, headings = _walk(start * spacing, _unit(heading), length_mm, bend, generator, seek)
     points, radii = [path], [np.linspace(1.0, 0.75, len(path)) * radius_mm]
     for _ in range(branches):
         at = int(generator.integers(len(path) // 4, max(len(path) * 3 // 4, len(path) // 4 + 1)))
         side = _unit(np.cross(headings[at], generator.normal(size=3)))
         angle = generator.uniform(np.pi / 6, np.pi / 3)
         away = np.cos(angle) * headings[at] + np.sin(angle) * side
-        branch, _ = _walk(path[at], away, length_mm / 2, bend, generator)
+        branch, _ = _walk(path[at], away, length_mm / 2, bend, generator, seek)
         points.append(branch)
         radii.append(np.full(len(branch), 0.7 * radius_mm))
     every = np.concatenate(points) / spacing
@@ -82,16 +86,35 @@ def tree(
     return every[inside], np.concatenate(radii)[inside]
 
 
+class _Seek(NamedTuple):
+    """Cells a tube would rather run in; None: anywhere."""
+
+    wanted: NDArray[np.bool_] | None
+    spacing: NDArray[np.float64]
+
+    def best(self, place: NDArray, headings: NDArray) -> NDArray[np.float64]:
+        """The heading whose way 1.5 mm ahead lies in wanted cells; the first where none does."""
+        if self.wanted is None:
+            return np.asarray(headings[0])
+        ahead = np.round((place + 1.5 * headings) / self.spacing).astype(int)
+        ahead = np.clip(ahead, 0, np.array(self.wanted.shape) - 1)
+        return np.asarray(headings[int(self.wanted[tuple(ahead.T)].argmax())])
+
+
 def _walk(
     start: NDArray, direction: NDArray, length_mm: float, bend: float,
-    generator: np.random.Generator,
+    generator: np.random.Generator, seek: _Seek,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     steps = max(2, int(length_mm / 0.5))
-    turns = generator.normal(0, bend, (steps, 3))
+    turns = generator.normal(0, bend, (steps, 6, 3)) * np.array([1, 1, 2, 2, 4, 4])[:, None]
     headings = np.empty((steps, 3))
+    place = np.array(start, dtype=float)
     for step in range(steps):
-        direction = _unit(direction + turns[step])
+        options = direction + turns[step]
+        options /= np.maximum(np.linalg.norm(options, axis=1, keepdims=True), 1e-9)
+        direction = seek.best(place, options)
         headings[step] = direction
+        place = place + 0.5 * direction
     return start + 0.5 * np.cumsum(headings, axis=0), headings
 
 

@@ -13,8 +13,9 @@ from apps.phantom.field import b0_in_grid, dipole_field
 from apps.phantom.grids import Grid, axial_grid, rotation
 from apps.phantom.head import MARGIN_MM, Head, draw_table, make_head
 from apps.phantom.labels import outline, signal_drop
-from apps.phantom.lesions import Burden, Source, draw, plant
+from apps.phantom.lesions import Burden, draw, plant
 from apps.phantom.scanner_swi import minimum_projection, susceptibility_weighted
+from apps.phantom.sources import Source
 from apps.phantom.tissue import Tissue
 from apps.phantom.types import Image, Protocol, Subject, Truth
 from apps.phantom.warp import random_warp
@@ -133,7 +134,7 @@ class _Scan:
             echo_time_ms=echo_time_ms, factors=self._slab.factors)
         signal *= self._coil
         generator = np.random.default_rng(self._seeds[echo_time_ms])
-        return signal + gre.coil_noise(signal.shape, self._sigma, generator)
+        return signal + gre.coil_noise(self._slab.acquired.shape, self._sigma, generator)
 
 
 def _gre_images(
