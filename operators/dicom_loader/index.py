@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _FIRST_UNREAD_TAG = 0x20010000
 _PIXEL_DATA = 0x7FE00008
 _DEFERRED_BYTES = 4096
+_DEFLATED = "1.2.840.10008.1.2.1.99"
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 _MULTIFRAME = frozenset(
     {
@@ -119,7 +120,9 @@ def read_header(path: Path) -> Dataset | None:
             if not _looks_like_dicom(file):
                 return None
             header = read_partial(file, _stop_at(_FIRST_UNREAD_TAG), _DEFERRED_BYTES, force=True)
-            if str(header.get("SOPClassUID", "")) in _MULTIFRAME:
+            multiframe = str(header.get("SOPClassUID", "")) in _MULTIFRAME
+            # A long value cannot be fetched later from inside a deflated file.
+            if multiframe or header.file_meta.get("TransferSyntaxUID") == _DEFLATED:
                 file.seek(0)
                 header = read_partial(file, _stop_at(_PIXEL_DATA), force=True)
     except (InvalidDicomError, BytesLengthException, OSError, ValueError, NotImplementedError):

@@ -11,13 +11,14 @@ from operators.dicom_loader.frames import Scaling
 
 _TO_RADIANS = {"mrad": 1e-3, "milliradian": 1e-3, "rad": 1.0, "radian": 1.0, "radians": 1.0,
                "deg": np.pi / 180, "degree": np.pi / 180}  # fmt: skip
-# Full ranges met in the wild: (smallest, largest, centre, values per turn). Tolerance below.
+# Full ranges met in the wild, narrow to wide: (smallest, largest, centre, values per turn, name).
+# Air is random in phase, so data fills its range and the narrowest that holds it is the one.
 _KNOWN_RANGES = (
     (-np.pi, np.pi, 0.0, 2 * np.pi, "-pi to pi"),
     (0.0, 2 * np.pi, 0.0, 2 * np.pi, "0 to 2 pi"),
-    (-1000 * np.pi, 1000 * np.pi, 0.0, 2000 * np.pi, "milliradians"),
     (-2048.0, 2047.0, 0.0, 4096.0, "-2048 to 2047"),
     (0.0, 4095.0, 2048.0, 4096.0, "0 to 4095"),
+    (-1000 * np.pi, 1000 * np.pi, 0.0, 2000 * np.pi, "milliradians"),
     (-4096.0, 4095.0, 0.0, 8192.0, "-4096 to 4095"),
 )
 

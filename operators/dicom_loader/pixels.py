@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from os import SEEK_END
 from typing import TYPE_CHECKING
 
@@ -59,27 +61,47 @@ def stored_values(instance: Instance, frames: Sequence[Frame]) -> Iterator[NDArr
 
 
 def _decode(instance: Instance, numbers: Sequence[int]) -> list[NDArray[np.generic]]:
+    from pydicom import dcmread
+    from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.utils import iter_pixels, pixel_array
 
-    header = instance.header
+    syntax = instance.header.file_meta.TransferSyntaxUID
     try:
-        plain = _plain_single_frame(instance)
-        if plain is not None:
-            return [pixel_array(plain, raw=True)]
-        if not instance.is_multiframe:
-            return list(iter_pixels(instance.path, raw=True))[:1]
-        return list(iter_pixels(instance.path, indices=numbers, raw=True))
-    except (ValueError, EOFError, AttributeError, KeyError, IndexError, OSError) as error:
+        with _without_tracebacks():
+            plain = _plain_single_frame(instance)
+            if plain is not None:
+                return [pixel_array(plain, raw=True)]
+            # pydicom 3.0.2 finds no pixels when it is given the path of a deflated file.
+            source = dcmread(instance.path) if syntax.is_deflated else instance.path
+            return list(iter_pixels(source, indices=numbers, raw=True))
+    except (ValueError, EOFError, LookupError, AttributeError, OSError, RuntimeError) as error:
+        why = str(error).splitlines()[-1].strip() if str(error) else type(error).__name__
+        try:
+            known = get_decoder(syntax).is_available
+        except NotImplementedError:
+            known = False
+        if not known:
+            raise UnsupportedObject(
+                f"{instance.name} is stored as {syntax.name}, which nothing here decodes. "
+                "Send it as Explicit VR Little Endian."
+            ) from error
         found, wanted = _bytes(instance)
         raise BrokenSeries(
             f"{instance.name}: pixels truncated or damaged ({found} bytes found, {wanted} wanted; "
-            f"{error}). Send the series again."
+            f"{why}). Send the series again."
         ) from error
-    except (RuntimeError, NotImplementedError) as error:
-        raise UnsupportedObject(
-            f"{instance.name} is stored as {header.file_meta.TransferSyntaxUID.name}, which could "
-            f"not be decoded ({error}). Send it as Explicit VR Little Endian."
-        ) from error
+
+
+@contextmanager
+def _without_tracebacks() -> Iterator[None]:
+    """pydicom logs a traceback per plugin that fails; the error raised says what matters."""
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 _PIXEL_MODULE = (
@@ -124,14 +146,14 @@ def _plain_single_frame(instance: Instance) -> Dataset | None:
 
 
 def _bytes(instance: Instance) -> tuple[int, str]:
-    """(bytes of pixel data in the file, bytes wanted); compressed data wants an unknown number."""
+    """Bytes of pixel data in the file, and those wanted (unknown for compressed data)."""
     import pydicom
 
     dataset = pydicom.dcmread(instance.path, force=True, specific_tags=["PixelData"])
     found = len(dataset.get("PixelData") or b"")
     header = instance.header
     if header.file_meta.TransferSyntaxUID.is_compressed:
-        return found, "a complete compressed image of"
+        return found, "a complete compressed image"
     count = int(header.get("NumberOfFrames") or 1) * int(header.get("SamplesPerPixel") or 1)
     count *= int(header.get("Rows", 0)) * int(header.get("Columns", 0))
     return found, str(count * int(header.get("BitsAllocated") or 16) // 8)
