@@ -55,14 +55,14 @@ def asymmetries(measures: tuple[RegionMeasure, ...]) -> tuple[Asymmetry, ...]:
     Susceptibility has no asymmetry in percent: it is relative to the brain's mean and may be 0.
     """
     by_place = {(m.structure.name, m.structure.side): m for m in measures}
-    found = []
+    found: list[tuple[str, Role | None, float, float]] = []
     for name in LNC_NAMES:
         left, right = by_place[name, Side.LEFT], by_place[name, Side.RIGHT]
         found.append((name, None, left.volume_mm3, right.volume_mm3))
         for role in left.quantities:
             if role is not Role.QSM:
-                sides = (left.quantities[role].mean, right.quantities[role].mean)
-                found.append((name, role, *sides))
+                means = (left.quantities[role].mean, right.quantities[role].mean)
+                found.append((name, role, *means))
     return tuple(
         Asymmetry(name, role, 200 * (left - right) / (left + right))
         for name, role, left, right in found

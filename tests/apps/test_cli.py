@@ -17,7 +17,8 @@ HEAVY = ("torch", "monai", "holoscan", "highdicom", "SimpleITK", "scipy", "dipy"
 
 def modules_after(code: str) -> set[str]:
     script = f"import sys\n{code}\nprint(' '.join(m for m in sys.modules if '.' not in m))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
 

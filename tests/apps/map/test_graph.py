@@ -21,10 +21,7 @@ def paths(tmp_path: Path) -> RunPaths:
 def test_a_loader_that_never_emits_is_an_incomplete_run(
     paths: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def silent(self: Any, op_input: Any, op_output: Any, context: Any) -> None:
-        return None
-
-    monkeypatch.setattr(DicomLoaderOperator, "compute", silent)
+    monkeypatch.setattr(DicomLoaderOperator, "compute", lambda *_: None)
     with pytest.raises(IncompleteRun, match="ended without a result"):
         run_study(paths)
 
@@ -43,7 +40,7 @@ def test_a_former_result_does_not_pass_for_this_runs_result(
 def test_an_error_inside_a_step_comes_out_as_itself_and_leaves_nothing(
     paths: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(self: Any, op_input: Any, op_output: Any, context: Any) -> None:
+    def broken(*_: Any) -> None:
         raise StepFailed("the magnet quenched")
 
     monkeypatch.setattr(DicomLoaderOperator, "compute", broken)

@@ -77,7 +77,8 @@ def test_memory_stays_under_6_gb(demo: Path) -> None:
 def test_dciodvfy_finds_no_error_in_any_object(demo: Path) -> None:
     checked = {}
     for path in objects(demo):
-        done = subprocess.run(["dciodvfy", "-new", path], capture_output=True, text=True, check=False)
+        command = ["dciodvfy", "-new", path]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         checked[path.name] = [line for line in done.stderr.splitlines() if line.startswith("Error")]
     assert len(checked) >= 5
     assert not {name: errors for name, errors in checked.items() if errors}

@@ -71,7 +71,8 @@ def lesion_map() -> LesionMap:
     model = ModelIdentity("unet", "0", "0", "simulated lesions")
 
     def lesion(index: int, kind: LesionClass) -> Lesion:
-        return Lesion(index, kind, None, 1.0, 1.0, (0, 0, 0), None, None, 0.9, 0.0, "", f"1.{index}")
+        centre = (0.0, 0.0, 0.0)
+        return Lesion(index, kind, None, 1, 1, centre, None, None, 0.9, 0, "", f"1.{index}")
 
     found = (lesion(1, LesionClass.MICROBLEED), lesion(2, LesionClass.CALCIFICATION))
     return LesionMap(volume(labels), {}, found, (Role.SWI,), model)
