@@ -63,9 +63,8 @@ def measure(command: Sequence[str], *, threads: int, log: Path) -> tuple[Cost, i
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     with log.open("wb") as stream:
         begun = time.monotonic()
-        child = subprocess.Popen(
-            ["bash", "-c", STACK + shlex.join(command)], stdout=stream, stderr=stream, env=environment
-        )
+        shell = ["bash", "-c", STACK + shlex.join(command)]
+        child = subprocess.Popen(shell, stdout=stream, stderr=stream, env=environment)
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.monotonic() - begun
     child.returncode = os.waitstatus_to_exitcode(status)

@@ -16,7 +16,7 @@ from apps.phantom.dicom import StudyOptions, VendorStyle, write_study
 from apps.phantom.types import Image, Planted, PlantedLesion, Protocol, Subject, Truth
 from operators.types import AslKind, Role, Sample, Unit
 
-SHAPE = (12, 48, 40)
+SHAPE = (9, 48, 40)
 ECHOES_MS = (7.0, 14.0, 21.0)
 _AXIAL = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]], dtype=np.float64)
 
@@ -41,7 +41,7 @@ def _other(array) -> Volume:
 
 
 def build_subject(*, cbf_unit: Unit = Unit.ABSOLUTE_CBF) -> Subject:
-    """Twelve slices of everything; smooth values, phase that wraps at the last echo."""
+    """Nine slices of everything; smooth values, phase that wraps at the last echo."""
     z, y, x = np.meshgrid(*[np.linspace(-1, 1, size) for size in SHAPE], indexing="ij")
     head = x**2 + y**2 + 0.5 * z**2 < 0.8
     rate = 0.15 * x + 0.12 * y + 0.1 * z * y

@@ -71,7 +71,7 @@ def test_files_are_nested_and_shuffled(studies):
     assert len({path.parent for path in paths}) > 5
     phase = [dcmread(path, stop_before_pixels=True) for path in paths if path.parent.name == "Z04"]
     numbers = [int(header.InstanceNumber) for header in phase]
-    assert sorted(numbers) == list(range(1, 73))
+    assert sorted(numbers) == list(range(1, 55))
     descents = sum(a > b for a, b in pairwise(numbers))
     assert descents > len(numbers) / 3
 
@@ -111,7 +111,7 @@ def test_decoys_and_documents_can_be_left_out(subject, tmp_path):
     assert {str(h.SeriesDescription) for h in headers} == {
         "Mag_Images", "Pha_Images", "t1_mprage_p2_iso"
     }
-    assert len(headers) == 12 * 7
+    assert len(headers) == 9 * 7
 
 
 def test_dcm2niix_finds_three_echoes_of_phase_with_the_same_affine(studies, subject, tmp_path):
@@ -127,8 +127,8 @@ def test_dcm2niix_finds_three_echoes_of_phase_with_the_same_affine(studies, subj
     assert len(phases) == 3
     expected = subject.images[Role.PHASE].volumes[0].to_nibabel().affine
     image = nibabel.load(phases[0])
-    assert sorted(image.shape) == [12, 40, 48]
-    corners = [image.affine @ (*corner, 1) for corner in ((0, 0, 0), (39, 47, 11))]
+    assert sorted(image.shape) == [9, 40, 48]
+    corners = [image.affine @ (*corner, 1) for corner in ((0, 0, 0), (39, 47, 8))]
     shape = subject.images[Role.PHASE].volumes[0].array.shape
     ours = [
         expected @ (k, i, j, 1)

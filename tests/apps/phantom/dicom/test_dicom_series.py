@@ -61,7 +61,7 @@ def test_cbf_is_relative_by_default_and_carries_no_unit(series, subject, style):
     assert not 0.9 < ratio.mean() < 1.1
 
 
-@pytest.mark.parametrize("style", list(VendorStyle))
+@pytest.mark.parametrize("style", [S, E])
 def test_absolute_cbf_says_its_unit_and_its_values_are_in_it(subject, style, tmp_path):
     from operators.labels import CBF_UNIT
 
@@ -113,14 +113,14 @@ def test_siemens_keeps_gradients_in_its_private_header(series, subject):
 
 
 def test_m0_is_a_series_of_its_own_for_siemens_and_a_frame_context_when_enhanced(series):
-    assert len(series(S)["pcasl_3d_tra_M0"]) == 12
-    assert len(series(S)["pcasl_3d_tra"]) == 24
+    assert len(series(S)["pcasl_3d_tra_M0"]) == 9
+    assert len(series(S)["pcasl_3d_tra"]) == 18
     (enhanced,) = series(E)["SOURCE - 3DpCASL"]
     contexts = [
         frame.MRArterialSpinLabelingSequence[0].ASLContext
         for frame in enhanced.PerFrameFunctionalGroupsSequence
     ]
-    assert contexts[::12] == ["M_ZERO_SCAN", "LABEL", "CONTROL"]
+    assert contexts[::9] == ["M_ZERO_SCAN", "LABEL", "CONTROL"]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_the_localizer_has_three_planes_at_right_angles_of_three_slices(series, 
 def test_the_projection_slides_over_eight_slices_of_the_swi(series, style, swi, mip):
     whole, projected = (_volume(series(style)[name]) for name in (swi, mip))
     windows = np.lib.stride_tricks.sliding_window_view(whole.array, 8, axis=0).min(axis=-1)
-    assert projected.array.shape == windows.shape == (5, 48, 40)
+    assert projected.array.shape == windows.shape == (2, 48, 40)
     inside = windows > 0.05 * windows.max()
     ratio = projected.array[inside] / windows[inside]
     assert ratio.std() / ratio.mean() < 0.01
@@ -180,7 +180,7 @@ def test_the_field_map_phase_follows_the_subjects_field(series, subject):
     radians = volume.array * np.pi / 4096
     first, last = (subject.images[Role.PHASE].volumes[i] for i in (0, 2))
     rate = np.angle(np.exp(1j * (last.array - first.array))) / 14
-    centre = np.linalg.inv(volume.affine) @ np.asarray(first.affine) @ (6, 24, 30, 1)
+    centre = np.linalg.inv(volume.affine) @ np.asarray(first.affine) @ (4, 24, 30, 1)
     k, i, j = np.rint(centre[:3]).astype(int)
     where = np.linalg.inv(first.affine) @ np.asarray(volume.affine) @ (k, i, j, 1)
     near = rate[tuple(np.rint(where[:3]).astype(int))]
@@ -197,5 +197,5 @@ def test_the_ge_field_map_is_in_hertz_with_the_mark_of_a_magnitude(series):
 
 def test_the_colour_twin_of_fa_shares_its_description(series):
     twins = [d for d in series(S)[FA[S]] if d.PhotometricInterpretation == "RGB"]
-    assert len(twins) == 12
+    assert len(twins) == 9
     assert {d.SOPClassUID.name for d in twins} == {"Secondary Capture Image Storage"}
