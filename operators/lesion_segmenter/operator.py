@@ -28,7 +28,7 @@ class LesionSegmenterOperator(Operator):
 
     def compute(self, op_input: Any, op_output: Any, context: Any) -> None:  # noqa: ARG002
         study, regions = op_input.receive("study"), op_input.receive("regions")
-        with self._steps.step("lesions"):
+        with self._steps.step("lesion segmenter"):
             lesions = segment_lesions(
                 study, regions, bundle=self._bundle, settings=self._settings
             )
