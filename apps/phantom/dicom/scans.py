@@ -153,6 +153,8 @@ class _Scanner:
 
     def _sequence(self, contrast: Contrast) -> PulseSequence:
         sequence = SEQUENCES[contrast]
+        if self.style is VendorStyle.PHILIPS and sequence.scanning == ("EP",):
+            return replace(sequence, scanning=("SE",))
         if contrast not in (Contrast.GRE, Contrast.SWI, Contrast.MIP, Contrast.QSM):
             return sequence
         protocol = self.subject.protocol
