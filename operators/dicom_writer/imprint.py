@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from operators.labels import RESEARCH_NOTICE
+from operators.labels import PRIVATE_SCHEME, RESEARCH_NOTICE
 
 if TYPE_CHECKING:
     from highdicom import ContributingEquipment, SOPClass
@@ -106,6 +106,8 @@ class Imprint:
 
         `name` seeds the UIDs, `offset` is added to the first series number.
         """
+        from highdicom.coding_schemes import CodingSchemeIdentificationItem
+
         date, time = self.now.date(), self.now.time()
         return {
             "series_instance_uid": self.uid(name, "series"),
@@ -121,6 +123,12 @@ class Imprint:
             "content_time": time,
             "series_date": date,
             "series_time": time,
+            "coding_schemes": [
+                CodingSchemeIdentificationItem(
+                    PRIVATE_SCHEME, name=SOFTWARE, responsible_organization=SOFTWARE,
+                    version=self.version,
+                )
+            ],
         }
 
     def equipment(self) -> Sequence[ContributingEquipment]:

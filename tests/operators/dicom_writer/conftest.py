@@ -277,11 +277,12 @@ def written(
     def write(**parts: object) -> Path:
         key = frozenset(parts.items())
         if key not in outputs:
-            outputs[key] = tmp_path_factory.mktemp("written") / "out"
+            out = tmp_path_factory.mktemp("written") / "out"
             write_results(
-                make_findings(**parts), outputs[key], settings=WriterSettings(),
-                provenance=provenance, now=NOW,
+                make_findings(**parts), out, settings=WriterSettings(), provenance=provenance,
+                now=NOW,
             )
+            outputs[key] = out
         return outputs[key]
 
     with pytest.MonkeyPatch.context() as patch:
