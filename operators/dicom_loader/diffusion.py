@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from operators.dicom_loader.frames import PrivateTag, number_of, private
+from operators.dicom_loader.frames import PrivateTag, is_made_by, number_of, private
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,12 +38,11 @@ def classic_diffusion(header: Dataset) -> tuple[float | None, Vector | None]:
     """
     b_value = number_of(header, "DiffusionBValue")
     vector = _standard_vector(header)
-    maker = str(header.get("Manufacturer", "")).upper()
-    if "SIEMENS" in maker and b_value is None:
+    if b_value is None and is_made_by("SIEMENS", header):
         return _siemens(header)
-    if maker.startswith("GE") and vector is None:
+    if vector is None and is_made_by("GE", header):
         return _ge(header, b_value)
-    if "PHILIPS" in maker and b_value is None:
+    if b_value is None and is_made_by("PHILIPS", header):
         return _philips(header)
     return b_value, vector if b_value else None
 

@@ -10,6 +10,7 @@ from operators.dicom_loader.frames import (
     Frame,
     PrivateTag,
     component_of,
+    is_made_by,
     number_of,
     order_of,
     plane_of,
@@ -112,14 +113,15 @@ def _frame(instance: Instance, number: int, own: Dataset, shared: Dataset | None
 def _tokens(header: Dataset, frame_type: Dataset, own: Dataset) -> tuple[str, ...]:
     """Frame type (image type without one), then the vendor's own image type, each token once."""
     tokens = text_values(frame_type, "FrameType") or text_values(header, "ImageType")
-    philips = first_item(own, _PHILIPS_FRAME)
-    if philips is not None:
-        tokens += text_values(philips, "ImageType")
-    siemens = first_item(own, _SIEMENS_FRAME)
-    stated = private(siemens, _SIEMENS_IMAGE_TYPE) if siemens is not None else None
-    if stated is not None and not isinstance(stated, bytes):
-        values = [stated] if isinstance(stated, str) else list(stated)  # type: ignore[call-overload]
-        tokens += tuple(str(token).upper() for token in values)
+    if is_made_by("PHILIPS", header):
+        philips = first_item(own, _PHILIPS_FRAME)
+        tokens += () if philips is None else text_values(philips, "ImageType")
+    elif is_made_by("SIEMENS", header):
+        siemens = first_item(own, _SIEMENS_FRAME)
+        stated = None if siemens is None else private(siemens, _SIEMENS_IMAGE_TYPE)
+        if stated is not None and not isinstance(stated, bytes):
+            values = [stated] if isinstance(stated, str) else list(stated)  # type: ignore[call-overload]
+            tokens += tuple(str(token).upper() for token in values)
     return tuple(dict.fromkeys(tokens))
 
 
@@ -130,14 +132,14 @@ def _sample(header: Dataset, own: Dataset, shared: Dataset | None) -> Sample:
 
     b_value, b_vector = enhanced_diffusion(item("MRDiffusionSequence"))
     echo, content = item("MREchoSequence"), item("FrameContentSequence")
-    philips = first_item(own, _PHILIPS_FRAME)
+    philips = first_item(own, _PHILIPS_FRAME) if is_made_by("PHILIPS", header) else None
     return Sample(
         echo_time_ms=number_of(echo, "EffectiveEchoTime") if echo is not None else None,
         b_value_s_mm2=b_value,
         b_vector_lps=b_vector,
         asl=asl_kind(
             item("MRArterialSpinLabelingSequence"),
-            philips if philips is not None else header,
+            philips,
             str(header.get("SeriesDescription", "")),
         ),
         repetition=int(number_of(content, "TemporalPositionIndex") or 0) if content else 0,

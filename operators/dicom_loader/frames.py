@@ -134,6 +134,11 @@ def private(header: Dataset, tag: PrivateTag) -> object | None:
     return value
 
 
+def is_made_by(vendor: str, header: Dataset) -> bool:
+    """Whether Manufacturer begins with the vendor's name, any case."""
+    return str(header.get("Manufacturer", "")).upper().startswith(vendor)
+
+
 def text_values(header: Dataset, keyword: str) -> tuple[str, ...]:
     """A multi-valued text element as upper-case tokens."""
     value = header.get(keyword)
@@ -152,11 +157,11 @@ def component_of(tokens: tuple[str, ...], stated: str, header: Dataset) -> Compo
     GE states it in (0043,102F) only (0 magnitude, 1 phase, 2 real, 3 imaginary); others in
     Complex Image Component (`stated`) or in the image type.
     """
-    ge = private(header, _GE_COMPONENT)
-    if ge is not None and "GE" in str(header.get("Manufacturer", "")).upper():
-        code = int(str(ge[0] if isinstance(ge, (list, tuple)) else ge))
-        if 0 <= code < len(_GE_CODES):
-            return _GE_CODES[code]
+    if is_made_by("GE", header):
+        code = private(header, _GE_COMPONENT)
+        first = code[0] if isinstance(code, (list, tuple)) else code
+        if str(first) in {"0", "1", "2", "3"}:
+            return _GE_CODES[int(str(first))]
     if stated.lower() in set(Component) and stated.upper() != "MAGNITUDE":
         return Component(stated.lower())
     for component, names in _TOKENS.items():

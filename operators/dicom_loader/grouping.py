@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from operators.dicom_loader.diffusion import PHILIPS_DIFFUSION, classic_diffusion
 from operators.dicom_loader.enhanced import enhanced_frames
-from operators.dicom_loader.frames import Component, Frame, PrivateTag, classic_frame, number_of
+from operators.dicom_loader.frames import (
+    Component,
+    Frame,
+    PrivateTag,
+    classic_frame,
+    is_made_by,
+    number_of,
+)
 from operators.dicom_loader.index import Instance, read_tags
 from operators.dicom_loader.mosaic import is_mosaic, mosaic_frames
 from operators.dicom_loader.perfusion import PHILIPS_LABEL, asl_kind
@@ -114,11 +121,12 @@ def _classic_sample(instance: Instance) -> Sample:
     header = _with_philips(instance)
     b_value, b_vector = classic_diffusion(header)
     labelling = header.get("MRArterialSpinLabelingSequence") or [None]
+    philips = header if is_made_by("PHILIPS", header) else None
     return Sample(
         echo_time_ms=number_of(header, "EchoTime"),
         b_value_s_mm2=b_value,
         b_vector_lps=b_vector,
-        asl=asl_kind(labelling[0], header, str(header.get("SeriesDescription", ""))),
+        asl=asl_kind(labelling[0], philips, str(header.get("SeriesDescription", ""))),
         repetition=int(number_of(header, "TemporalPositionIdentifier") or 0),
     )
 
@@ -126,7 +134,7 @@ def _classic_sample(instance: Instance) -> Sample:
 def _with_philips(instance: Instance) -> Dataset:
     """The header, with the late private Philips elements where only they tell volumes apart."""
     header = instance.header
-    if "PHILIPS" not in str(header.get("Manufacturer", "")).upper():
+    if not is_made_by("PHILIPS", header):
         return header
     wanted: tuple[PrivateTag, ...] = ()
     if (number_of(header, "NumberOfTemporalPositions") or 1) > 1:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from operators.dicom_loader.frames import PrivateTag, number_of, private
+from operators.dicom_loader.frames import PrivateTag, is_made_by, number_of, private
 from operators.types import AslKind, AslTiming, Unit
 
 if TYPE_CHECKING:
@@ -33,18 +33,18 @@ _ABSOLUTE = frozenset({"ml/(100.g.min)", "ml/min/100g", "ml/100g/min", "ml/[100]
 
 
 def asl_kind(
-    frame_item: Dataset | None, private_holder: Dataset, description: str
+    frame_item: Dataset | None, philips: Dataset | None, description: str
 ) -> AslKind | None:
     """Label, control or M0.
 
-    `frame_item` is an item of the MR Arterial Spin Labeling Sequence; `private_holder` carries
-    Philips's (2005,1429); a description that names M0 decides where both are silent.
+    `frame_item` is an item of the MR Arterial Spin Labeling Sequence; `philips` holds Philips's
+    (2005,1429), None for another vendor; a description that names M0 decides where both are silent.
     """
     if frame_item is not None:
         kind = _CONTEXTS.get(str(frame_item.get("ASLContext", "")))
         if kind is not None:
             return kind
-    stated = private(private_holder, PHILIPS_LABEL)
+    stated = None if philips is None else private(philips, PHILIPS_LABEL)
     if stated is not None:
         word = stated.decode("ascii", "ignore") if isinstance(stated, bytes) else str(stated)
         kind = _CONTEXTS.get(word.strip(" \0").upper())
@@ -96,7 +96,7 @@ def asl_timing(header: Dataset, labelling_item: Dataset | None, protocol: str) -
     if labelling != "pasl":
         duration = stated.get("ulLabelingDuration", duration)
         delay = stated.get("sPostLabelingDelay[0]", delay)
-    if str(header.get("Manufacturer", "")).upper().startswith("GE"):
+    if is_made_by("GE", header):
         labelling, duration, delay = _ge(header, labelling, duration, delay)
     if labelling is None and duration is None and delay is None:
         return None

@@ -17,6 +17,8 @@ from operators.dicom_loader.volumes import Layout
 from operators.errors import BrokenSeries, UnsupportedObject
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from highdicom import Volume
     from pydicom import Dataset
 
@@ -63,16 +65,15 @@ def stored_values(instance: Instance, frames: Sequence[Frame]) -> Iterator[NDArr
 def _decode(instance: Instance, numbers: Sequence[int]) -> list[NDArray[np.generic]]:
     from pydicom import dcmread
     from pydicom.pixels.decoders.base import get_decoder
-    from pydicom.pixels.utils import iter_pixels, pixel_array
+    from pydicom.pixels.utils import iter_pixels
 
     syntax = instance.header.file_meta.TransferSyntaxUID
     try:
         with _without_tracebacks():
-            plain = _plain_single_frame(instance)
-            if plain is not None:
-                return [pixel_array(plain, raw=True)]
-            # pydicom 3.0.2 finds no pixels when it is given the path of a deflated file.
-            source = dcmread(instance.path) if syntax.is_deflated else instance.path
+            source: Dataset | Path | None = _plain_pixels(instance)
+            if source is None:
+                # pydicom 3.0.2 finds no pixels when it is given the path of a deflated file.
+                source = dcmread(instance.path) if syntax.is_deflated else instance.path
             return list(iter_pixels(source, indices=numbers, raw=True))
     except (ValueError, EOFError, LookupError, AttributeError, OSError, RuntimeError) as error:
         why = str(error).splitlines()[-1].strip() if str(error) else type(error).__name__
@@ -106,12 +107,12 @@ def _without_tracebacks() -> Iterator[None]:
 
 _PIXEL_MODULE = (
     "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "BitsAllocated",
-    "BitsStored", "HighBit", "PixelRepresentation",
+    "BitsStored", "HighBit", "PixelRepresentation", "NumberOfFrames",
 )  # fmt: skip
 
 
-def _plain_single_frame(instance: Instance) -> Dataset | None:
-    """The pixel module of an uncompressed single-frame object whose pixels end the file.
+def _plain_pixels(instance: Instance) -> Dataset | None:
+    """The pixel module of an uncompressed object whose pixels end the file, pixels included.
 
     Reading the header a second time costs far more than the pixels, and nearly every scanner writes
     Pixel Data last: the element's own header, found at the place that its length predicts, proves
@@ -121,16 +122,16 @@ def _plain_single_frame(instance: Instance) -> Dataset | None:
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     header = instance.header
-    syntax = header.file_meta.get("TransferSyntaxUID")
     prefixes = {
         ExplicitVRLittleEndian: b"\xe0\x7f\x10\x00OW\x00\x00",
         ImplicitVRLittleEndian: b"\xe0\x7f\x10\x00",
     }
-    if syntax not in prefixes or instance.is_multiframe:
+    prefix = prefixes.get(header.file_meta.get("TransferSyntaxUID"))
+    length = _native_length(header)
+    if prefix is None or length % 2:
         return None
-    length = int(header.Rows) * int(header.Columns) * int(header.BitsAllocated) // 8
-    expected = prefixes[syntax] + length.to_bytes(4, "little")
-    if length % 2 or instance.path.stat().st_size < length + len(expected):
+    expected = prefix + length.to_bytes(4, "little")
+    if instance.path.stat().st_size < length + len(expected):
         return None
     with instance.path.open("rb") as file:
         file.seek(-length - len(expected), SEEK_END)
@@ -145,18 +146,22 @@ def _plain_single_frame(instance: Instance) -> Dataset | None:
     return plain
 
 
+def _native_length(header: Dataset) -> int:
+    """Bytes of uncompressed pixel data that the header announces."""
+    values = int(header.get("NumberOfFrames") or 1) * int(header.get("SamplesPerPixel") or 1)
+    values *= int(header.get("Rows") or 0) * int(header.get("Columns") or 0)
+    return values * int(header.get("BitsAllocated") or 16) // 8
+
+
 def _bytes(instance: Instance) -> tuple[int, str]:
     """Bytes of pixel data in the file, and those wanted (unknown for compressed data)."""
     import pydicom
 
     dataset = pydicom.dcmread(instance.path, force=True, specific_tags=["PixelData"])
     found = len(dataset.get("PixelData") or b"")
-    header = instance.header
-    if header.file_meta.TransferSyntaxUID.is_compressed:
+    if instance.header.file_meta.TransferSyntaxUID.is_compressed:
         return found, "a complete compressed image"
-    count = int(header.get("NumberOfFrames") or 1) * int(header.get("SamplesPerPixel") or 1)
-    count *= int(header.get("Rows", 0)) * int(header.get("Columns", 0))
-    return found, str(count * int(header.get("BitsAllocated") or 16) // 8)
+    return found, str(_native_length(instance.header))
 
 
 def to_volumes(
