@@ -21,8 +21,11 @@ VISIBLE_DROP: dict[Planted, float] = {
     Planted.MICROBLEED: 0.25, Planted.IRON_DEPOSIT: 0.12, Planted.CALCIFICATION: 0.25,
     Planted.VEIN: 0.20, Planted.FLOW_VOID: 0.30,
 }
-BLOOMING_MM = 2.5
-"""How far beyond its source an object's darkness may reach."""
+BLOOMING_MM: dict[Planted, float] = {
+    Planted.MICROBLEED: 2.5, Planted.IRON_DEPOSIT: 1.0, Planted.CALCIFICATION: 2.5,
+    Planted.VEIN: 2.0, Planted.FLOW_VOID: 1.5,
+}
+"""How far beyond its source an object's darkness may reach: our choice."""
 
 
 def signal_drop(with_lesions: Float, without: Float, *, smooth_mm: float, grid: Grid) -> Float:
@@ -66,7 +69,7 @@ def outline(
 
 def _padded_box(source: Source, grid: Grid, factors: tuple[int, int, int]
                 ) -> tuple[slice, slice, slice]:
-    pad = [int(np.ceil(BLOOMING_MM / s)) + 1 for s in grid.spacing_mm]
+    pad = [int(np.ceil(BLOOMING_MM[source.kind] / s)) + 1 for s in grid.spacing_mm]
     slices = [
         slice(max(0, s.start // f - p), min(n, -(-s.stop // f) + p))
         for s, f, p, n in zip(source.box, factors, pad, grid.shape, strict=True)
@@ -86,7 +89,7 @@ def _claim(
     if not core.any():
         return
     distance = ndimage.distance_transform_edt(~core, sampling=grid.spacing_mm)
-    dark = (drop[box] > VISIBLE_DROP[source.kind]) & (distance <= BLOOMING_MM)
+    dark = (drop[box] > VISIBLE_DROP[source.kind]) & (distance <= BLOOMING_MM[source.kind])
     parts, _ = ndimage.label(dark, structure=np.ones((3, 3, 3)))
     touching = np.unique(parts[(distance <= 1.01 * max(grid.spacing_mm[1:])) & dark])
     mine = np.isin(parts, touching) & dark & (distance < nearest[box])

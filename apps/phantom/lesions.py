@@ -45,7 +45,7 @@ class Effect(NamedTuple):
 # Our choices: a bleed loses some water and dephases inside; T2 shows it less than SWI. Iron acts
 # in proportion to its susceptibility: R2* as diffuse iron does, R2 weakly (per ppm).
 _EFFECTS: dict[Planted, Effect] = {
-    Planted.MICROBLEED: Effect(0.70, 60.0, 7.0),
+    Planted.MICROBLEED: Effect(0.70, 60.0, 10.0),
     Planted.IRON_DEPOSIT: Effect(1.0, R2STAR_PER_PPM_3T, 12.0),
     Planted.CALCIFICATION: Effect(0.45, 40.0, 6.0),
     Planted.VEIN: Effect(1.0, 15.0, 6.0),

@@ -94,8 +94,7 @@ class _Seek(NamedTuple):
 
     def best(self, place: NDArray, headings: NDArray) -> NDArray[np.float64]:
         """The heading whose way 1.5 mm ahead lies in wanted cells; the first where none does."""
-        if self.wanted is None:
-            return np.asarray(headings[0])
+        assert self.wanted is not None
         ahead = np.round((place + 1.5 * headings) / self.spacing).astype(int)
         ahead = np.clip(ahead, 0, np.array(self.wanted.shape) - 1)
         return np.asarray(headings[int(self.wanted[tuple(ahead.T)].argmax())])
@@ -106,13 +105,13 @@ def _walk(
     generator: np.random.Generator, seek: _Seek,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     steps = max(2, int(length_mm / 0.5))
-    turns = generator.normal(0, bend, (steps, 6, 3)) * np.array([1, 1, 2, 2, 4, 4])[:, None]
+    turns = generator.normal(0, bend, (steps, 6, 3)) * np.array([1, 1, 2, 4, 8, 16])[:, None]
     headings = np.empty((steps, 3))
     place = np.array(start, dtype=float)
     for step in range(steps):
         options = direction + turns[step]
         options /= np.maximum(np.linalg.norm(options, axis=1, keepdims=True), 1e-9)
-        direction = seek.best(place, options)
+        direction = seek.best(place, options) if seek.wanted is not None else options[0]
         headings[step] = direction
         place = place + 0.5 * direction
     return start + 0.5 * np.cumsum(headings, axis=0), headings
