@@ -29,6 +29,20 @@ if TYPE_CHECKING:
 BIDS_VERSION = "1.10.0"
 _PROBABILITY_STEP = 1 / 255
 
+_LESION_COLUMNS = (
+    "location", "volume_mm3", "diameter_mm", "mean_ppm", "peak_ppm", "probability", "tracking_uid",
+)
+_COLUMN_MEANINGS: dict[str, dict[str, str]] = {
+    "mars": {"Description": "MARS location the region counts towards"},
+    "location": {"Description": "Region the lesion's centre lies in"},
+    "volume_mm3": {"Description": "Voxel count times voxel volume", "Units": "mm^3"},
+    "diameter_mm": {"Description": "Largest in-plane diameter", "Units": "mm"},
+    "mean_ppm": {"Description": "Mean susceptibility", "Units": "ppm"},
+    "peak_ppm": {"Description": "Susceptibility of largest magnitude, with sign", "Units": "ppm"},
+    "probability": {"Description": "Network probability, 0 to 1"},
+    "tracking_uid": {"Description": "Tracking UID, the same in DICOM SEG and SR"},
+}
+
 _MAP_NAMES: dict[Role, tuple[str, str]] = {
     Role.SWI: ("anat", "swi"),
     Role.MIP: ("anat", "minIP"),
@@ -39,6 +53,10 @@ _MAP_NAMES: dict[Role, tuple[str, str]] = {
 }
 
 
+# Names in use in the field (QSMxT, BEP 16) that the specification does not list yet.
+_NOT_YET_BIDS = ("swi", "minIP", "dwimap", "cbf")
+
+
 def subject(study_uid: str) -> str:
     """The subject label, "sub-" and eight hexadecimal digits of the study UID's SHA-256."""
     return f"sub-{hashlib.sha256(study_uid.encode()).hexdigest()[:8]}"
@@ -47,15 +65,17 @@ def subject(study_uid: str) -> str:
 def write_bids(findings: Findings, folder: Path, *, version: str) -> None:
     """Write the tree into `folder`, which must not exist."""
     study = findings.study.study
-    tree = _Tree(folder, subject(study.uid))
+    reference = f"urn:oid:{study.series[findings.study.reference].series_uid}"
+    tree = _Tree(folder, subject(study.uid), reference)
     folder.mkdir(parents=True)
     write_json(folder / "dataset_description.json", _description(version))
+    (folder / ".bidsignore").write_text("".join(f"*_{name}.*\n" for name in _NOT_YET_BIDS))
     (folder / "README").write_text(
         f"Results of {SOFTWARE} {version}. {RESEARCH_NOTICE} Field names and units: docs/outputs.md"
         " of the software.\n", encoding="utf-8",
     )
     tree.image("anat", "space-orig_label-brain_mask", findings.study.brain.astype(np.uint8),
-               {"Type": "Brain", "Manual": False})
+               {"Type": "Brain", "Manual": False, "Description": "Brain mask"})
     if not isinstance(findings.regions, NotAssessed):
         _write_regions(tree, findings.regions)
     if not isinstance(findings.lesions, NotAssessed):
@@ -66,10 +86,14 @@ def write_bids(findings: Findings, folder: Path, *, version: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    """One subject's folder; `name` is a file name without subject and extension."""
+    """One subject's folder; `name` is a file name without subject and extension.
+
+    `reference` says on which image space-orig lies: the source series as a URN.
+    """
 
     folder: Path
     subject: str
+    reference: str
 
     def path(self, kind: str, name: str, extension: str) -> Path:
         folder = self.folder / self.subject / kind
@@ -90,7 +114,8 @@ class _Tree:
         if step is not None:
             image.header.set_slope_inter(step, 0)
         nibabel.save(image, self.path(kind, name, ".nii.gz"))
-        write_json(self.path(kind, name, ".json"), {**sidecar, "Notice": RESEARCH_NOTICE})
+        space = {"SpatialReference": self.reference} if name.startswith("space-orig") else {}
+        write_json(self.path(kind, name, ".json"), {**sidecar, **space, "Notice": RESEARCH_NOTICE})
 
     def table(self, kind: str, name: str, head: Sequence[str], rows: Iterable[Sequence]) -> None:
         """Write a TSV; what is None becomes n/a."""
@@ -109,9 +134,14 @@ def _description(version: str) -> dict[str, Any]:
     }
 
 
+def _columns(*names: str) -> dict[str, Any]:
+    """Entries of a sidecar that describe a table's own columns."""
+    return {name: _COLUMN_MEANINGS[name] for name in names}
+
+
 def _write_regions(tree: _Tree, regions: RegionMap) -> None:
     name = "space-orig_seg-regions_dseg"
-    sidecar = {"Description": regions.method, "Manual": False}
+    sidecar = {"Description": regions.method, "Manual": False, **_columns("mars")}
     tree.image("anat", name, regions.labels.astype(np.uint8), sidecar)
     head = ("index", "name", "abbreviation", "color", "mars")
     present = (STRUCTURES[label] for label in region_segments(regions))
@@ -127,9 +157,8 @@ def _write_lesions(tree: _Tree, lesions: LesionMap) -> None:
         "Description": f"Lesions by {model}, trained on: {lesions.model.training_data}",
         "Type": "Lesion", "Manual": False,
     }
-    tree.image("anat", name, lesions.labels, sidecar)
-    head = ("index", "name", "abbreviation", "color", "location", "volume_mm3", "diameter_mm",
-            "mean_ppm", "peak_ppm", "probability", "tracking_uid")
+    tree.image("anat", name, lesions.labels, {**sidecar, **_columns(*_LESION_COLUMNS)})
+    head = ("index", "name", "abbreviation", "color", *_LESION_COLUMNS)
     tree.table("anat", name, head, [
         (
             lesion.index, lesion_label(lesion), LESIONS[lesion.kind].abbreviation,
@@ -156,6 +185,7 @@ def _write_map(tree: _Tree, series: Series) -> None:
     sidecar = {
         "Units": series.unit.value, "Description": series.reason,
         "DerivedFrom": [role.value for role in series.derived_from],
+        "SkullStripped": series.role is Role.QSM,
     }
     for echo, volume in enumerate(series.volumes, 1):
         name = suffix if len(series.volumes) == 1 else f"echo-{echo}_{suffix}"

@@ -11,6 +11,7 @@ from operators.labels import PRIVATE_SCHEME, RESEARCH_NOTICE
 
 if TYPE_CHECKING:
     from highdicom import ContributingEquipment, SOPClass
+    from highdicom.coding_schemes import CodingSchemeIdentificationItem
     from pydicom import Dataset
 
     from operators.types import Findings, Provenance
@@ -106,8 +107,6 @@ class Imprint:
 
         `name` seeds the UIDs, `offset` is added to the first series number.
         """
-        from highdicom.coding_schemes import CodingSchemeIdentificationItem
-
         date, time = self.now.date(), self.now.time()
         return {
             "series_instance_uid": self.uid(name, "series"),
@@ -123,13 +122,18 @@ class Imprint:
             "content_time": time,
             "series_date": date,
             "series_time": time,
-            "coding_schemes": [
-                CodingSchemeIdentificationItem(
-                    PRIVATE_SCHEME, name=SOFTWARE, responsible_organization=SOFTWARE,
-                    version=self.version,
-                )
-            ],
         }
+
+    def coding_schemes(self) -> Sequence[CodingSchemeIdentificationItem]:
+        """The project's own scheme, for objects that use it."""
+        from highdicom.coding_schemes import CodingSchemeIdentificationItem
+
+        return [
+            CodingSchemeIdentificationItem(
+                PRIVATE_SCHEME, name=SOFTWARE, version=self.version,
+                responsible_organization=SOFTWARE,
+            )
+        ]
 
     def equipment(self) -> Sequence[ContributingEquipment]:
         """This software as processing equipment, with the research notice."""

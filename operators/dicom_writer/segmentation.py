@@ -9,7 +9,7 @@ import numpy as np
 
 from operators.dicom_writer.coding import LATERALITY, concept
 from operators.dicom_writer.imprint import SOFTWARE, Imprint, replace_element
-from operators.labels import ANATOMY, LESIONS, STRUCTURES, Structure
+from operators.labels import ANATOMY, LESIONS, PRIVATE_SCHEME, STRUCTURES, Structure
 
 if TYPE_CHECKING:
     from highdicom import AlgorithmIdentificationSequence, Volume
@@ -126,6 +126,8 @@ def _segmentation(
         contributing_equipment=imprint.equipment(),
         **imprint.keywords(name, offset, title),
     )
+    if any(d.segmented_property_type.scheme_designator == PRIVATE_SCHEME for d in descriptions):
+        segmentation.CodingSchemeIdentificationSequence = list(imprint.coding_schemes())
     imprint.finish(segmentation)
     return segmentation
 

@@ -114,7 +114,7 @@ def structured_report(
     report = Comprehensive3DSR(
         evidence=[imprint.source(evidence[0]), *evidence[1:], *segs],
         content=content, is_complete=True,
-        contributing_equipment=imprint.equipment(),
+        contributing_equipment=imprint.equipment(), coding_schemes=imprint.coding_schemes(),
         **imprint.keywords("SR_findings", 3, f"{SOFTWARE} findings (research)"),
     )
     imprint.finish(report)

@@ -157,6 +157,10 @@ def test_bids_tables_have_a_row_per_label(written: Callable[..., Path]) -> None:
     assert [(row["index"], row["abbreviation"]) for row in rows] == [
         ("1", "CMB"), ("2", "CMB"), ("4", "CALC")
     ]
+    sidecar = _json(_bids(written(), "space-orig_seg-lesions_dseg.json"))
+    own = set(rows[0]) - {"index", "name", "abbreviation", "color"}  # the others are BIDS's
+    assert own <= set(sidecar)
+    assert sidecar["SpatialReference"].startswith("urn:oid:1.2.826")
     assert rows[2]["location"] == "n/a"
     assert float(rows[0]["mean_ppm"]) == pytest.approx(0.155)
 
