@@ -16,6 +16,9 @@ from operators.types import AslKind, Decision, Role
 # Positions of a magnitude and its phase are written by the same scan and agree to the digit.
 _PAIR_TOLERANCE_MM = 0.01
 
+# A symmetric tensor has six unknowns.
+TENSOR_DIRECTIONS = 6
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
@@ -66,6 +69,13 @@ class Candidate:
         """M0 volumes and nothing else."""
         return all(frame.sample.asl is AslKind.M0 for frame in self.group.frames)
 
+    @property
+    def is_carrier_only(self) -> bool:
+        """No map can be computed from it: it can only carry the scanner's map in registration."""
+        if self.role == Role.DWI:
+            return self.facts.directions < TENSOR_DIRECTIONS
+        return self.role == Role.ASL and self.is_calibration
+
     def _voxel_mm3(self) -> float:
         plane = self.group.frames[0].plane
         thickness = (
@@ -105,6 +115,7 @@ def choose(groups: Iterable[Group], settings: LoaderSettings) -> Choice:
         _settle(best, rivals, chosen, fates)
     _choose_phase(phases, chosen, fates)
     _join_calibration(candidates, chosen, fates)
+    _drop_idle_carriers(chosen, fates)
     decisions = []
     for group, facts, candidate, reason in tried:
         fate = (None, reason) if candidate is None else fates[id(candidate)]
@@ -195,6 +206,20 @@ def _join_calibration(
             chosen[Role.ASL] = replace(labelled, layout=layout.followed_by(labelled.layout))
             fates[id(other)] = (Role.ASL, f"M0 of {labelled.name}, joined to it")
             return
+
+
+def _drop_idle_carriers(chosen: dict[Role, Candidate], fates: _Fates) -> None:
+    """Refuse a b = 0 without tensor, or an M0 without labels, that carries no map."""
+    for role, carried, wanted in (
+        (Role.DWI, Role.FA, f"a tensor needs at least {TENSOR_DIRECTIONS} directions"),
+        (Role.ASL, Role.CBF, "CBF needs label and control images"),
+    ):
+        candidate = chosen.get(role)
+        if candidate is None or carried in chosen or not candidate.is_carrier_only:
+            continue
+        del chosen[role]
+        found = f"{candidate.facts.directions} found" if role == Role.DWI else "M0 alone found"
+        fates[id(candidate)] = (None, f"{wanted} ({found}), and there is no {carried.value} map")
 
 
 def _lost_to(candidate: Candidate, winner: Candidate) -> str:

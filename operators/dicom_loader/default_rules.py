@@ -184,6 +184,30 @@ DEFAULT_RULES: tuple[dict[str, Any], ...] = (
         ],
     },
     {
+        "role": "dwi",
+        "because": "diffusion series with {directions} directions: too few for a tensor, its b = 0 "
+        "image carries the scanner's FA map into registration",
+        "any_of": [
+            {
+                "description": "(^|[^a-z])(dti|dwi|diff)",
+                "b_value": {"min": 0},
+                "image_type_not": ["DERIVED"],
+                "component": ["magnitude"],
+                "scanning_not": ["GR"],
+            },
+            {
+                "contrast": ["DIFFUSION"],
+                "image_type_not": ["DERIVED"],
+                "component": ["magnitude"],
+            },
+            {
+                "image_type": ["DIFFUSION"],
+                "image_type_not": ["DERIVED"],
+                "component": ["magnitude"],
+            },
+        ],
+    },
+    {
         "because": "diffusion series with {directions} directions: a tensor needs at least 6",
         "any_of": [
             {"b_value": {"min": 1}},

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from operators.dicom_loader.csa import csa_values
 from operators.dicom_loader.frames import PrivateTag, is_made_by, number_of, private
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def _standard_vector(item: Dataset) -> Vector | None:
 
 def _siemens(header: Dataset) -> tuple[float | None, Vector | None]:
     b_value = _float(private(header, _SIEMENS_B))
+    if b_value is None and "DIFFUSION" in (header.get("ImageType") or ()):
+        return _siemens_csa(header)
     if not b_value:
         return b_value, None
     stated = private(header, _SIEMENS_VECTOR)
@@ -82,6 +85,15 @@ def _siemens(header: Dataset) -> tuple[float | None, Vector | None]:
         return b_value, _unit(_array(stated))
     matrix = private(header, _SIEMENS_MATRIX)
     return b_value, None if matrix is None else _principal_axis(_array(matrix).tolist())
+
+
+def _siemens_csa(header: Dataset) -> tuple[float | None, Vector | None]:
+    """The same from the CSA header, for software before the private group had them."""
+    stated = csa_values(header, "B_value")
+    direction = csa_values(header, "DiffusionGradientDirection")
+    if not stated or stated[0] <= 0 or len(direction) != 3:
+        return (stated[0] if stated else None), None
+    return stated[0], _unit(np.array(direction))
 
 
 def _ge(header: Dataset, b_value: float | None) -> tuple[float | None, Vector | None]:

@@ -20,6 +20,7 @@ from operators.dicom_loader.frames import (
 )
 from operators.dicom_loader.index import Instance
 from operators.dicom_loader.perfusion import asl_kind
+from operators.errors import BrokenSeries
 from operators.types import Sample
 
 if TYPE_CHECKING:
@@ -34,10 +35,20 @@ _CSA_SERIES = PrivateTag(0x0029, "SIEMENS CSA HEADER", 0x20)
 
 
 def enhanced_frames(instance: Instance) -> Iterator[Frame]:
-    """One frame per item of the per-frame functional groups that has a place in the patient."""
+    """One frame per item of the per-frame functional groups that has a place in the patient.
+
+    Raises BrokenSeries where there are not as many items as frames.
+    """
     header = instance.header
     shared = first_item(header, "SharedFunctionalGroupsSequence")
-    for number, own in enumerate(header.get("PerFrameFunctionalGroupsSequence") or []):
+    items = header.get("PerFrameFunctionalGroupsSequence") or []
+    wanted = int(number_of(header, "NumberOfFrames") or 0)
+    if len(items) != wanted:
+        raise BrokenSeries(
+            f"{instance.name}: {len(items)} per-frame functional groups found, {wanted} wanted "
+            "(one per frame). Send the series again."
+        )
+    for number, own in enumerate(items):
         frame = _frame(instance, number, own, shared)
         if frame is not None:
             yield frame

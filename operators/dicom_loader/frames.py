@@ -83,13 +83,16 @@ class Frame:
 
 
 def number_of(header: Dataset, keyword: str) -> float | None:
-    """A header value as float (its first, if several); None where absent or empty."""
-    value = header.get(keyword)
-    if value is None or value == "":
+    """A header value as float (its first, if several); None where absent, empty or no number."""
+    try:
+        value = header.get(keyword)
+        if value is None or value == "":
+            return None
+        if isinstance(value, (str, bytes)) or not hasattr(value, "__getitem__"):
+            return float(value)
+        return float(value[0]) if len(value) else None
+    except (TypeError, ValueError, OverflowError):
         return None
-    if isinstance(value, (str, bytes)) or not hasattr(value, "__getitem__"):
-        return float(value)
-    return float(value[0]) if len(value) else None
 
 
 class PrivateTag(NamedTuple):

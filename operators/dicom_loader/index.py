@@ -13,6 +13,7 @@ from operators.errors import InputError, StudyChoiceError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+    from pydicom.uid import UID
 
 # Private groups from here on (Philips) cost half of the parsing time; `read_tags` fetches the few
 # that are wanted. Enhanced objects are read up to their pixels.
@@ -42,6 +43,15 @@ class Instance:
     @property
     def sop_class(self) -> str:
         return str(self.header.get("SOPClassUID", ""))
+
+    @property
+    def transfer_syntax(self) -> UID:
+        """As the file states it; by its encoding where it has no meta information (old exports)."""
+        from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+        stated = self.header.file_meta.get("TransferSyntaxUID")
+        implicit, _ = self.header.original_encoding
+        return stated or (ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian)
 
     @property
     def is_multiframe(self) -> bool:
@@ -161,7 +171,7 @@ def choose_study(index: FolderIndex, study_uid: str | None) -> tuple[Instance, .
             "Name one of these with --study-uid."
         )
     chosen = studies[uid]
-    patients = {str(instance.header.get("PatientID", "")) for instance in chosen}
+    patients = {str(instance.header.get("PatientID", "")) for instance in chosen} - {""}
     if len(patients) > 1:
         raise StudyChoiceError(
             f"Study {uid} carries {len(patients)} different patient IDs, one wanted. "

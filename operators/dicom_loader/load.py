@@ -33,6 +33,9 @@ _STUDY_KEYWORDS = (
     "TimezoneOffsetFromUTC",
 )  # fmt: skip
 
+# The scanner's map that a raw series carries into registration, and replaces.
+_CARRIED = {Role.DWI: Role.FA, Role.ASL: Role.CBF}
+
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
@@ -79,7 +82,10 @@ def load_study(folder: Path, *, settings: LoaderSettings, study_uid: str | None 
     series: dict[Role, Series] = {}
     remarks: list[str] = []
     for role, candidate in choice.chosen.items():
-        values = read_values(candidate)
+        as_carrier = candidate.is_carrier_only or (
+            not settings.read_spare_volumes and _CARRIED.get(role) in choice.chosen
+        )
+        values = read_values(candidate, as_carrier=as_carrier)
         series[role] = _series(candidate, values)
         remarks += values.remarks
     return Study(uid, header, series, choice.decisions, warnings + tuple(remarks))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from operators.dicom_loader.csa import csa_values
 from operators.dicom_loader.frames import Frame, Plane, PrivateTag, classic_frame, private
 from operators.dicom_loader.index import Instance
 from operators.errors import BrokenSeries
@@ -18,7 +19,6 @@ from operators.types import Sample
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_CSA_IMAGE = PrivateTag(0x0029, "SIEMENS CSA HEADER", 0x10)
 _TILE_COUNT = PrivateTag(0x0019, "SIEMENS MR HEADER", 0x0A)
 
 
@@ -40,8 +40,7 @@ def mosaic_frames(instance: Instance, sample: Sample) -> Iterator[Frame]:
     if whole is None:
         return
     header = instance.header
-    csa = _csa(header)
-    count = _count(header, csa)
+    count = _count(header)
     per_side = math.ceil(math.sqrt(count)) if count else 0
     rows, columns = whole.plane.rows, whole.plane.columns
     if not count or rows % per_side or columns % per_side:
@@ -58,7 +57,7 @@ def mosaic_frames(instance: Instance, sample: Sample) -> Iterator[Frame]:
         + row_axis * between_columns * (columns - tile_columns) / 2
         + column_axis * between_rows * (rows - tile_rows) / 2
     )
-    step = _normal(csa, np.cross(row_axis, column_axis)) * _slice_step(header)
+    step = _normal(header, np.cross(row_axis, column_axis)) * _slice_step(header)
     for number in range(count):
         x, y, z = (corner + number * step).tolist()
         plane = Plane(
@@ -68,39 +67,20 @@ def mosaic_frames(instance: Instance, sample: Sample) -> Iterator[Frame]:
         yield replace(whole, tile=tile, plane=plane)
 
 
-def _csa(header: Dataset) -> dict[str, Any]:
-    """Tags of the CSA image header; empty where it is absent or damaged."""
-    blob = private(header, _CSA_IMAGE)
-    if not isinstance(blob, bytes):
-        return {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # nibabel announces its reader as experimental
-        from nibabel.nicom.csareader import CSAReadError, read
-    try:
-        tags: dict[str, Any] = read(blob)["tags"]  # type: ignore[no-untyped-call]
-    except (CSAReadError, ValueError, IndexError):
-        return {}
-    return tags
-
-
-def _items(csa: dict[str, Any], name: str) -> list[Any]:
-    return list(csa.get(name, {}).get("items", []))
-
-
-def _count(header: Dataset, csa: dict[str, Any]) -> int:
+def _count(header: Dataset) -> int:
     stated = private(header, _TILE_COUNT)
-    if stated is not None:
-        return int.from_bytes(stated, "little") if isinstance(stated, bytes) else int(stated)  # type: ignore[call-overload]
-    items = _items(csa, "NumberOfImagesInMosaic")
-    return int(items[0]) if items else 0
+    if stated is None:
+        items = csa_values(header, "NumberOfImagesInMosaic")
+        return int(items[0]) if items else 0
+    return int.from_bytes(stated, "little") if isinstance(stated, bytes) else int(str(stated))
 
 
-def _normal(csa: dict[str, Any], cross: np.ndarray) -> np.ndarray:
+def _normal(header: Dataset, cross: NDArray[np.float64]) -> NDArray[np.float64]:
     """Direction of increasing tile number: the CSA vector, which may oppose row x column."""
-    items = _items(csa, "SliceNormalVector")
+    items = csa_values(header, "SliceNormalVector")
     if len(items) != 3:
         return cross
-    return cross if float(np.dot(cross, np.array(items, dtype=float))) >= 0 else -cross
+    return cross if float(np.dot(cross, items)) >= 0 else -cross
 
 
 def _slice_step(header: Dataset) -> float:

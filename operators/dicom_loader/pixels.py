@@ -67,7 +67,7 @@ def _decode(instance: Instance, numbers: Sequence[int]) -> list[NDArray[np.gener
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.utils import iter_pixels
 
-    syntax = instance.header.file_meta.TransferSyntaxUID
+    syntax = instance.transfer_syntax
     try:
         with _without_tracebacks():
             source: Dataset | Path | None = _plain_pixels(instance)
@@ -118,7 +118,7 @@ def _plain_pixels(instance: Instance) -> Dataset | None:
     Pixel Data last: the element's own header, found at the place that its length predicts, proves
     it. None where that does not hold; the caller then parses the file.
     """
-    from pydicom import Dataset
+    from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     header = instance.header
@@ -126,7 +126,7 @@ def _plain_pixels(instance: Instance) -> Dataset | None:
         ExplicitVRLittleEndian: b"\xe0\x7f\x10\x00OW\x00\x00",
         ImplicitVRLittleEndian: b"\xe0\x7f\x10\x00",
     }
-    prefix = prefixes.get(header.file_meta.get("TransferSyntaxUID"))
+    prefix = prefixes.get(instance.transfer_syntax)
     length = _native_length(header)
     if prefix is None or length % 2:
         return None
@@ -138,7 +138,8 @@ def _plain_pixels(instance: Instance) -> Dataset | None:
         if file.read(len(expected)) != expected:
             return None
         plain = Dataset()
-        plain.file_meta = header.file_meta
+        plain.file_meta = FileMetaDataset()
+        plain.file_meta.TransferSyntaxUID = instance.transfer_syntax
         for keyword in _PIXEL_MODULE:
             if keyword in header:
                 plain[keyword] = header[keyword]
@@ -159,7 +160,7 @@ def _bytes(instance: Instance) -> tuple[int, str]:
 
     dataset = pydicom.dcmread(instance.path, force=True, specific_tags=["PixelData"])
     found = len(dataset.get("PixelData") or b"")
-    if instance.header.file_meta.TransferSyntaxUID.is_compressed:
+    if instance.transfer_syntax.is_compressed:
         return found, "a complete compressed image"
     return found, str(_native_length(instance.header))
 

@@ -122,6 +122,12 @@ class LoaderSettings(_Frozen):
         default_factory=_default_rules,
         description="Tried in order for each group of images; the first that matches decides.",
     )
+    read_spare_volumes: bool = Field(
+        True,
+        description="Read diffusion-weighted volumes beside the scanner's FA map, and label and "
+        "control volumes beside its CBF map. False, as in app.yaml, reads only the b = 0 and M0 "
+        "images that carry these maps into registration: no step uses the others.",
+    )
     slice_spacing_tolerance_mm: float = Field(
         0.1,
         gt=0,

@@ -15,7 +15,7 @@ from operators.dicom_loader.phase import complex_to_phase, phase_to_radians, wit
 from operators.dicom_loader.pixels import read_arrays
 from operators.dicom_loader.volumes import Layout
 from operators.errors import BrokenSeries
-from operators.types import Role, Sample, Unit
+from operators.types import AslKind, Role, Sample, Unit
 
 Arrays = list[NDArray[np.float32]]
 
@@ -34,14 +34,17 @@ class Values:
     remarks: tuple[str, ...] = ()
 
 
-def read_values(candidate: Candidate) -> Values:
+def read_values(candidate: Candidate, *, as_carrier: bool = False) -> Values:
     """Read the pixels of a chosen candidate and bring them to the unit of its role.
 
-    Raises BrokenSeries for a candidate whose slices make no volume.
+    `as_carrier` reads only what carries a map into registration: b = 0 of DWI, M0 of ASL. Raises
+    BrokenSeries for a candidate whose slices make no volume.
     """
     if candidate.layout is None:
         raise BrokenSeries(f"{candidate.name} ({candidate.role.value}): {candidate.broken}")
     layout, remarks = _kept(candidate.layout, candidate.role)
+    if as_carrier:
+        layout = _carrier(layout, candidate.role)
     reduced = replace(candidate, layout=layout, imaginary=_like(candidate.imaginary, layout))
     values = _READERS.get(candidate.role, _plain)(reduced, layout)
     return replace(values, remarks=remarks + values.remarks)
@@ -73,6 +76,17 @@ def _kept(layout: Layout, role: Role) -> tuple[Layout, tuple[str, ...]]:
     remarks = (f"{dropped} {what} left out.",) if dropped else ()
     kept = layout.select(keep)
     return kept if role == Role.DWI else _plain_samples(kept), remarks
+
+
+def _carrier(layout: Layout, role: Role) -> Layout:
+    """b = 0 or M0 volumes; all volumes where the header tells of none."""
+    keep = [
+        i
+        for i, sample in enumerate(layout.samples)
+        if (sample.asl is AslKind.M0)
+        or (role == Role.DWI and (sample.b_value_s_mm2 or 0.0) <= _B0_LIMIT)
+    ]
+    return layout.select(keep) if keep else layout
 
 
 def _is_isotropic(sample: Sample) -> bool:

@@ -7,8 +7,10 @@ import pytest
 from pydicom import Dataset
 from pydicom.sequence import Sequence
 
+from operators.dicom_loader import diffusion
 from operators.dicom_loader.diffusion import classic_diffusion, enhanced_diffusion
 from operators.dicom_loader.load import inspect_study, load_study
+from operators.dicom_loader.settings import LoaderSettings
 from operators.types import Role
 
 DIRECTIONS = np.array(
@@ -67,6 +69,15 @@ def test_siemens_elements_that_lost_their_vr_are_read():
     header[0x0019100C].VR = "UN"
     header[0x0019100C].value = b"700 "
     assert classic_diffusion(header) == (700.0, pytest.approx((0.0, 0.6, 0.8)))
+
+
+def test_siemens_csa_stands_in_where_the_private_group_is_silent(monkeypatch):
+    stated = {"B_value": [1000.0], "DiffusionGradientDirection": [0.0, 0.6, 0.8]}
+    monkeypatch.setattr(diffusion, "csa_values", lambda _, name: stated.get(name, []))
+    header = _header("SIEMENS", ImageType=["ORIGINAL", "PRIMARY", "DIFFUSION"])
+    assert classic_diffusion(header) == (1000.0, pytest.approx((0, 0.6, 0.8)))
+    stated["B_value"] = [0.0]
+    assert classic_diffusion(header) == (0.0, None)
 
 
 def _ge(vector, *, b=1000, encoding="COL"):
@@ -152,5 +163,35 @@ def test_too_few_directions_for_a_tensor_are_refused_with_their_number(bench, se
     _write(bench, DIRECTIONS[:3])
     decision = inspect_study(bench.folder, settings=settings).decisions[0]
     assert decision.role is None
-    assert decision.reason == "diffusion series with 3 directions: a tensor needs at least 6"
+    assert decision.reason == (
+        "a tensor needs at least 6 directions (3 found), and there is no fa map"
+    )
     assert decision.volume_count == 4
+
+
+def _fa_map(bench):
+    bench.series(
+        number=5, ImageType=["ORIGINAL", "PRIMARY", "FA_SE", "FA", "SE"], EchoTime=70.0,
+        ScanningSequence=["EP", "SE"], SeriesDescription="FA",
+    )  # fmt: skip
+
+
+def test_beside_an_fa_map_their_b0_is_read_to_carry_it(bench, settings, decoded):
+    _write(bench, DIRECTIONS[:3])
+    _fa_map(bench)
+    series = load_study(bench.folder, settings=settings).series[Role.DWI]
+    assert [s.b_value_s_mm2 for s in series.samples] == [0.0]
+    assert len(decoded) == 12
+    assert "carries the scanner's FA map" in series.reason
+
+
+def test_weighted_volumes_beside_an_fa_map_are_read_only_when_asked_for(bench, decoded):
+    _write(bench, DIRECTIONS)
+    _fa_map(bench)
+    sparing = LoaderSettings(read_spare_volumes=False)
+    series = load_study(bench.folder, settings=sparing).series[Role.DWI]
+    assert [s.b_value_s_mm2 for s in series.samples] == [0.0]
+    assert len(decoded) == 12
+    assert len(series.headers) == 6
+    everything = load_study(bench.folder, settings=LoaderSettings())
+    assert len(everything.series[Role.DWI].volumes) == 7

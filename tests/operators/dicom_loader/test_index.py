@@ -53,6 +53,20 @@ def test_a_file_without_preamble_is_read(bench):
     assert len(index_folder(bench.folder).instances) == 6
 
 
+def test_a_data_set_without_meta_information_is_read(bench, settings):
+    for path in bench.t1w():
+        whole = path.read_bytes()
+        path.write_bytes(whole[whole.index(b"\x08\x00\x08\x00CS") :])
+    study = load_study(bench.folder, settings=settings)
+    assert study.series[Role.T1W].volumes[0].array.max() == 719
+
+
+def test_a_header_number_that_is_none_counts_as_absent(bench, settings):
+    bench.t1w(edit=lambda header, _: header.add_new("RepetitionTime", "LO", "fast"))
+    study = load_study(bench.folder, settings=settings)
+    assert study.series[Role.T1W].acquisition.repetition_time_ms is None
+
+
 def test_a_second_file_of_the_same_instance_is_one_instance(bench, settings):
     paths = bench.magnitude()
     shutil.copy(paths[2], bench.folder / "copy.dcm")
@@ -106,6 +120,7 @@ def test_a_study_that_is_not_there_is_refused_with_those_that_are(bench, setting
 def test_two_patients_under_one_study_uid_are_never_mixed(bench):
     bench.magnitude()
     bench.t1w(PatientID="P2")
+    bench.localiser(PatientID="")
     with pytest.raises(StudyChoiceError, match="2 different patient IDs, one wanted") as caught:
         choose_study(index_folder(bench.folder), None)
     assert "P2" not in str(caught.value)

@@ -153,9 +153,9 @@ def test_a_study_that_no_rule_knows_says_so(bench):
     )
 
 
-def test_app_yaml_holds_the_defaults():
+def test_app_yaml_holds_the_defaults_and_reads_no_spare_volume():
     section = yaml.safe_load((ROOT / "app.yaml").read_text())["dicom_loader"]
-    assert LoaderSettings.model_validate(section) == LoaderSettings()
+    assert LoaderSettings.model_validate(section) == LoaderSettings(read_spare_volumes=False)
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,19 @@ def test_an_m0_on_another_grid_stays_out(bench, settings):
     assert [d.role for d in study.decisions] == [Role.ASL, None]
 
 
+def test_a_lone_m0_is_kept_only_to_carry_a_cbf_map(bench, settings):
+    bench.series(number=6, SeriesDescription="asl_M0", **ASL)
+    bench.t1w(number=9)
+    study = load_study(bench.folder, settings=settings)
+    assert Role.ASL not in study.series
+    assert study.decisions[0].reason == (
+        "CBF needs label and control images (M0 alone found), and there is no cbf map"
+    )
+    bench.series(number=7, **CBF)
+    study = load_study(bench.folder, settings=settings)
+    assert [s.asl for s in study.series[Role.ASL].samples] == [AslKind.M0]
+
+
 def _labelling(**elements):
     header = Dataset()
     for keyword, value in elements.items():
