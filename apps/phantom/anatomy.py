@@ -71,7 +71,7 @@ _FREESURFER: dict[int, tuple[Tissue, int]] = {
     502: (Tissue.SOFT, 0), 506: (Tissue.EYE, 0), 507: (Tissue.SOFT, 0), 508: (Tissue.SOFT, 0),
     509: (Tissue.MUCOSA, 0), 511: (Tissue.SKIN, 0), 512: (Tissue.BRAIN_STEM, 0),
     514: (Tissue.SINUS_BLOOD, 0), 515: (Tissue.BONE, 0), 516: (Tissue.MARROW, 0),
-    530: (Tissue.WHITE, 0),
+    530: (Tissue.SOFT, 0),
 }
 _LEFT_CEREBRUM = (2, 3, 25)
 

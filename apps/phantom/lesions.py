@@ -20,13 +20,18 @@ Float = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Burden:
-    """How many of each are planted; None draws from the population (see `draw`)."""
+    """How many of each are planted; None draws from the population (see `draw`).
+
+    Perivascular spaces and white-matter lesions are never labelled (see `distractors`).
+    """
 
     microbleeds: int | None = None
     iron_deposits: int | None = None
     calcifications: int | None = None
     veins: int | None = None
     flow_voids: int | None = None
+    perivascular_spaces: int = 0
+    white_matter_lesions: int = 0
 
     @classmethod
     def none(cls) -> Burden:

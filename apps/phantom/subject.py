@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from apps.phantom import contrasts, gre
 from apps.phantom.anatomy import Anatomy
+from apps.phantom.distractors import add_distractors
 from apps.phantom.field import b0_in_grid, dipole_field
 from apps.phantom.grids import Grid, axial_grid, rotation
 from apps.phantom.head import MARGIN_MM, Head, draw_table, make_head
 from apps.phantom.labels import outline, signal_drop
 from apps.phantom.lesions import Burden, draw, plant
+from apps.phantom.readout import head_shifts, read_out
 from apps.phantom.scanner_swi import minimum_projection, susceptibility_weighted
 from apps.phantom.sources import Source
 from apps.phantom.tissue import Tissue
@@ -21,7 +23,7 @@ from apps.phantom.types import Image, Protocol, Subject, Truth
 from apps.phantom.warp import random_warp
 from operators.types import Role, Sample, Unit
 
-__all__ = ["Burden", "Protocol", "simulate"]
+__all__ = ["VERSION", "Burden", "Protocol", "simulate"]
 
 Float = NDArray[np.float32]
 Complex = NDArray[np.complex64]
@@ -30,8 +32,11 @@ Factors = tuple[int, int, int]
 FINEST_MM = 1.1
 """Acquired voxels longer than this are simulated as several cells."""
 
-SCALE = 1000.0
-"""Arbitrary units of the magnitude per unit of signal."""
+SCALE = 5000.0
+"""Arbitrary units of the magnitude per unit of signal: white matter comes to some 200."""
+
+VERSION = "1"
+"""Of what `simulate` gives for a seed; rises when the same seed gives other arrays."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,13 +76,16 @@ def simulate(
     into the same head with the same noise.
     """
     protocol, burden = protocol or Protocol(), burden or Burden()
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(6)]
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(7)]
     warp = random_warp(streams[0])
     centre = np.linalg.inv(warp.affine)[:3, 3] + streams[0].uniform(-2, 2, 3)
     slab = make_slab(protocol, centre)
     age = float(streams[1].uniform(45, 88))
     table = draw_table(streams[1], field_strength_t=protocol.field_strength_t, age_years=age)
     head = make_head(anatomy, warp, slab.fine, table, streams[1])
+    add_distractors(
+        head, table, streams[6], perivascular_spaces=burden.perivascular_spaces,
+        white_matter_lesions=burden.white_matter_lesions)
     field = _field(head.chi_ppm, slab.fine) + head.background_ppm
     twin = _Scan(head, field, slab, protocol, streams[3])
     before = twin.echo(protocol.echo_times_ms[-1])
@@ -107,10 +115,12 @@ class _Scan:
         self._coil = gre.receive(slab.acquired.shape, generator)
         seeds = generator.integers(2**63, size=len(protocol.echo_times_ms))
         self._seeds = dict(zip(protocol.echo_times_ms, seeds, strict=True))
+        self._shifts = head_shifts(slab.acquired.shape[2], protocol.motion_mm, generator)
         self._load(head, field)
         white = head.tissue[slab.inner] == Tissue.WHITE
         decay = np.exp(-head.r2star[slab.inner][white] * protocol.echo_times_ms[0] * 1e-3)
         self._sigma = float(np.median(self._amplitude[white] * decay)) / protocol.snr
+        self._sigma /= float(np.sqrt(min(protocol.phase_resolution, 1.0)))
 
     def with_lesions(self, head: Head, field: Float) -> _Scan:
         """The same session on the head as it is now."""
@@ -134,21 +144,24 @@ class _Scan:
             echo_time_ms=echo_time_ms, factors=self._slab.factors)
         signal *= self._coil
         generator = np.random.default_rng(self._seeds[echo_time_ms])
-        return signal + gre.coil_noise(self._slab.acquired.shape, self._sigma, generator)
+        signal += gre.coil_noise(self._slab.acquired.shape, self._sigma, generator)
+        return read_out(
+            signal, resolution=self._protocol.phase_resolution, shifts_mm=self._shifts,
+            voxel_mm=self._slab.acquired.spacing_mm[2])
 
 
 def _gre_images(
     echoes: tuple[Complex, ...], grid: Grid, protocol: Protocol, scanner_swi: bool
 ) -> dict[Role, Image]:
     samples = tuple(Sample(echo_time_ms=te) for te in protocol.echo_times_ms)
-    magnitude = tuple(grid.volume(np.abs(e) * np.float32(SCALE * 5)) for e in echoes)
+    magnitude = tuple(grid.volume(np.abs(e) * np.float32(SCALE)) for e in echoes)
     phase = tuple(grid.volume(np.angle(e).astype(np.float32)) for e in echoes)
     images = {
         Role.MAGNITUDE: Image(Role.MAGNITUDE, magnitude, samples, Unit.ARBITRARY),
         Role.PHASE: Image(Role.PHASE, phase, samples, Unit.RADIAN),
     }
     if scanner_swi:
-        swi = susceptibility_weighted(echoes[-1]) * np.float32(SCALE * 5)
+        swi = susceptibility_weighted(echoes[-1]) * np.float32(SCALE)
         slices = max(1, round(14.0 / grid.spacing_mm[0]))
         for role, array in ((Role.SWI, swi), (Role.MIP, minimum_projection(swi, slices))):
             images[role] = Image(role, (grid.volume(array),), samples[-1:], Unit.ARBITRARY)

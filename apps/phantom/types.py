@@ -51,7 +51,8 @@ class Protocol:
     `tilt_deg` are rotations of the GRE slab about x, y and z (oblique slices: B0 stays along
     patient z). `series_tilt_deg` and `series_shift_mm` move the T2/T1/FA/CBF series between scans.
     `voxel_mm` and `field_of_view_mm` (slice, row, column) are of the GRE; the default field of view
-    holds a whole brain.
+    holds a whole brain. `phase_resolution` is the share of the GRE's phase-encoding lines that are
+    acquired (below 1: Gibbs ringing), `motion_mm` the size of the head's moves during the GRE.
     """
 
     field_strength_t: float = 3.0
@@ -64,6 +65,8 @@ class Protocol:
     series_shift_mm: float = 2.0
     snr: float = 40.0
     field_of_view_mm: tuple[float, float, float] = (160.0, 224.0, 192.0)
+    phase_resolution: float = 1.0
+    motion_mm: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,9 +17,8 @@ def test_slices_go_up_rows_back_and_columns_left() -> None:
     grid = axial_grid((2, 1, 1.5), (40, 30, 30), (5, 6, 7))
     middle = (np.array(grid.shape) - 1) / 2
     assert grid.point(middle) == pytest.approx([5, 6, 7])
-    assert grid.point(middle + [1, 0, 0]) - grid.point(middle) == pytest.approx([0, 0, 2])
-    assert grid.point(middle + [0, 1, 0]) - grid.point(middle) == pytest.approx([0, 1, 0])
-    assert grid.point(middle + [0, 0, 1]) - grid.point(middle) == pytest.approx([1.5, 0, 0])
+    steps = [grid.point(middle + unit) - grid.point(middle) for unit in np.eye(3)]
+    assert np.array(steps) == pytest.approx(np.array([[0, 0, 2], [0, 1, 0], [1.5, 0, 0]]))
     assert grid.index(grid.point((3, 4, 5))) == pytest.approx([3, 4, 5])
 
 

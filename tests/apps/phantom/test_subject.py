@@ -109,8 +109,8 @@ def test_a_bleed_has_positive_phase_at_its_poles(empty: Subject, loaded: Subject
         if lesion.kind in (Planted.MICROBLEED, Planted.CALCIFICATION) and lesion.diameter_mm > 3:
             away = lesion.diameter_mm / 2 + 1.0
             for step in (away, -away):
-                place = np.array([*lesion.centre_lps_mm, 1.0]) + [0, 0, step, 0]
-                cell = tuple((inverse @ place)[:3].round().astype(int))
+                x, y, z = lesion.centre_lps_mm
+                cell = tuple((inverse @ (x, y, z + step, 1))[:3].round().astype(int))
                 signs.append(turned[cell] * np.sign(lesion.susceptibility_ppm))
     assert len(signs) >= 6
     assert np.mean(signs) > 0.05
@@ -164,6 +164,18 @@ def test_scanner_swi_is_made_only_where_asked(ball: Anatomy, protocol: Protocol)
     assert (projected <= swi + 1e-6).all()
     brain = subject.truth.brain.array
     assert np.median(swi[brain]) <= np.median(_array(subject, Role.MAGNITUDE, 2)[brain])
+
+
+def test_perivascular_spaces_and_white_matter_lesions_change_t2_and_get_no_label(
+    ball: Anatomy, protocol: Protocol, empty: Subject
+) -> None:
+    burden = replace(Burden.none(), perivascular_spaces=10, white_matter_lesions=10)
+    subject = simulate(3, anatomy=ball, protocol=protocol, burden=burden)
+    assert not subject.truth.lesions.array.any()
+    change = _array(subject, Role.T2W) - _array(empty, Role.T2W)
+    assert change.max() > 100
+    assert (change > 20).sum() > 3 * (change < -20).sum()
+    assert np.abs(_array(subject, Role.T1W) - _array(empty, Role.T1W)).max() > 30
 
 
 def test_most_scans_have_few_bleeds_and_some_have_many() -> None:
