@@ -35,6 +35,6 @@ class DicomLoaderOperator(Operator):
         spec.output("study")
 
     def compute(self, op_input: Any, op_output: Any, context: Any) -> None:  # noqa: ARG002
-        with self._steps.step("dicom_loader"):
+        with self._steps.step("DICOM loader"):
             study = load_study(self._folder, settings=self._settings, study_uid=self._study_uid)
         op_output.emit(study, "study")

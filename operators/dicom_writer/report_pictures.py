@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 _HALF_FIELD_MM = 22.0
 _PANELS: tuple[tuple[Role, str], ...] = (
     (Role.SWI, "SWI"),
-    (Role.MAGNITUDE, "GRE"),
     (Role.QSM, "QSM"),
     (Role.T2W, "T2"),
+    (Role.MAGNITUDE, "GRE"),
 )
 _WINDOWS: dict[Role, tuple[float, float]] = {
     Role.QSM: (-0.15, 0.25),
@@ -38,7 +38,8 @@ def key_lesions(lesions: LesionMap, limit: int) -> tuple[Lesion, ...]:
 
 def lesion_picture(study: CoregisteredStudy, lesions: LesionMap, lesion: Lesion) -> bytes:
     """One lesion at its centre slice in every susceptibility contrast, outlined in its colour."""
-    present = [(role, name) for role, name in _PANELS if role in study.contrasts][:3]
+    known = [(role, name) for role, name in _PANELS if role in study.contrasts]
+    present = known[:3] or [(study.reference, study.reference.value)]
     upright = _upright(lesions.labels)
     centre = upright.map_reference_to_indices(
         np.array([lesion.centroid_lps_mm]), round_output=True

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from operators.labels import LESIONS, LesionClass, MarsCategory, Side
+from operators.dicom_writer.burden import imaging_pattern
+from operators.labels import LESIONS, LesionClass, Side
 from operators.types import (
     CoregisteredStudy,
     Findings,
@@ -41,26 +42,6 @@ def impression(findings: Findings) -> list[str]:
     else:
         sentences.append("Lenticulostriate complex: measured values below; no score is derived.")
     return sentences
-
-
-def pattern(lesions: Sequence[Lesion]) -> str:
-    """Imaging pattern of microbleeds; clinical criteria are not evaluated.
-
-    Cerebellar bleeds count neither as lobar nor as deep (Boston criteria 2.0, Charidimou et al.,
-    Lancet Neurol 2022;21:714).
-    """
-    bleeds = [lesion for lesion in lesions if lesion.kind is LesionClass.MICROBLEED]
-    present = {lesion.location.category for lesion in bleeds if lesion.location}
-    if not bleeds:
-        return "none"
-    lobar, deep = MarsCategory.LOBAR in present, MarsCategory.DEEP in present
-    if lobar and deep:
-        return "mixed lobar and deep"
-    if lobar or deep:
-        return "strictly lobar" if lobar else "strictly deep"
-    if MarsCategory.INFRATENTORIAL in present:
-        return "infratentorial only"
-    return "unclassified location"
 
 
 def location_rows(lesions: Sequence[Lesion], kind: LesionClass) -> list[tuple[str, int, int, int]]:
@@ -127,7 +108,7 @@ def _bleeds_sentence(bleeds: Sequence[Lesion]) -> str:
     )
     where = ", ".join(f"{count} {name}" for name, count in categories.most_common())
     words = _number(len(bleeds), "cerebral microbleed")
-    return f"{words} ({where or 'location unclassified'}); imaging pattern: {pattern(bleeds)}."
+    return f"{words} ({where or 'location unclassified'}); imaging pattern: {imaging_pattern(bleeds).value}."
 
 
 def _number(count: int, noun: str) -> str:

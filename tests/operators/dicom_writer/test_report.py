@@ -14,7 +14,7 @@ from pydicom import Dataset
 
 from operators.dicom_writer.report import report_pdf
 from operators.dicom_writer.report_pictures import key_lesions
-from operators.dicom_writer.report_text import impression, limits, location_rows, pattern
+from operators.dicom_writer.report_text import impression, limits, location_rows
 from operators.labels import LNC_NAMES, STRUCTURES, LesionClass, Side, structure
 from operators.types import (
     Acquisition,
@@ -119,7 +119,7 @@ def words_of(pdf: bytes, folder: Path) -> str:
 def test_the_first_page_says_count_place_pattern_and_that_it_is_research(tmp_path: Path) -> None:
     words = words_of(report_pdf(findings(), provenance=PROVENANCE), tmp_path)
     assert "2 cerebral microbleeds (1 lobar, 1 deep)" in words
-    assert "mixed lobar and deep" in words
+    assert "imaging pattern: mixed" in words
     assert "not a medical device" in words
     assert "simulated lesions" in words
     assert "0.41*" in words
@@ -141,13 +141,6 @@ def test_an_empty_lesion_map_says_none_found() -> None:
 
 def test_a_dropped_contrast_and_its_reason_stand_under_limits() -> None:
     assert "T2-weighted was not used: registration failed" in limits(findings())
-
-
-def test_cerebellar_bleeds_are_neither_lobar_nor_deep() -> None:
-    cerebellar = lesion(1, LesionClass.MICROBLEED, "cerebellum", Side.LEFT, (3, 60, 40))
-    lobar = lesion(2, LesionClass.MICROBLEED, "insula", Side.LEFT, (3, 60, 40))
-    assert pattern([cerebellar]) == "infratentorial only"
-    assert pattern([cerebellar, lobar]) == "strictly lobar"
 
 
 def test_location_rows_count_sides_apart() -> None:
