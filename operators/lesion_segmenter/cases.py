@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from operators.errors import InputError
 from operators.labels import LesionClass
-from operators.lesion_segmenter.normalise import CHANNELS, network_input
+from operators.lesion_segmenter.normalise import CHANNELS, network_input, resize
 from operators.types import Role
 
 Array = NDArray[np.float32]
@@ -69,8 +69,6 @@ def make_case(
 def _shrink(
     instances: NDArray[np.uint16], size: tuple[int, ...], kinds: Mapping[int, LesionClass]
 ) -> NDArray[np.uint16]:
-    from operators.lesion_segmenter.normalise import resize
-
     present = [number for number in kinds if (instances == number).any()]
     if instances.shape[1:] == size:
         return np.where(np.isin(instances, present), instances, 0).astype(np.uint16)

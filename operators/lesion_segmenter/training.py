@@ -38,26 +38,26 @@ class TrainingSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(default=1, description="Of weights, patches and variations.")
-    steps: int = Field(default=4000, ge=1, description="Optimiser steps in all.")
+    steps: int = Field(default=2400, ge=1, description="Optimiser steps in all.")
     patch: int = Field(
         default=64, ge=64, multiple_of=64, description="Side of a patch, pixels of 1 mm."
     )
-    batch: int = Field(default=16, ge=1, description="Patches per step.")
+    batch: int = Field(default=8, ge=1, description="Patches per step.")
     late_share: float = Field(
-        default=0.3, ge=0, le=1,
+        default=0.25, ge=0, le=1,
         description="Last share of the steps, on patches as large as a brain slice, so that the "
         "normalisation statistics of training are those of inference.",
     )
     late_patch: int = Field(
         default=192, ge=64, multiple_of=64, description="Side of a late patch, pixels."
     )
-    late_batch: int = Field(default=3, ge=1, description="Late patches per step.")
+    late_batch: int = Field(default=1, ge=1, description="Late patches per step.")
     learning_rate: float = Field(
         default=2e-3, gt=0, description="AdamW's peak; cosine decay to 1 %."
     )
     weight_decay: float = Field(default=1e-4, ge=0, description="AdamW's.")
     average: float = Field(
-        default=0.998, ge=0, lt=1, description="Decay of the running mean of weights."
+        default=0.995, ge=0, lt=1, description="Decay of the running mean of weights."
     )
     drop_qsm: float = Field(default=0.2, ge=0, le=1, description="How often QSM is left out.")
     drop_t2w: float = Field(default=0.3, ge=0, le=1, description="How often T2w is left out.")
@@ -65,7 +65,7 @@ class TrainingSettings(BaseModel):
         default=0.1, ge=0, le=1, description="How often magnitude stands for SWI."
     )
     validate_every: int = Field(
-        default=500, ge=1, description="Steps between validations and checkpoints."
+        default=300, ge=1, description="Steps between validations and checkpoints."
     )
     validation_share: float = Field(
         default=0.2, gt=0, lt=1,

