@@ -56,7 +56,7 @@ def blood_flow(
     grid = volumes[0]
     missing = _unknown(m0, acquisition)
     if m0 is None or missing:
-        text = f"mean difference of the ASL series; relative, as {', '.join(missing)} is unknown"
+        text = f"mean difference of the ASL series; relative, as unknown: {', '.join(missing)}"
         return BloodFlow(grid.with_array(difference), Unit.RELATIVE_CBF, text)
     scale, text = _scale(_timing(acquisition), acquisition.field_strength_t or 0.0, settings)
     ratio = np.divide(difference, m0, out=np.zeros_like(m0), where=mask & (m0 > 0))

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.errors import StepFailed
-from operators.quantitative_maps.background import local_field
-from operators.quantitative_maps.field import field_map
+from operators.quantitative_maps.background import known, local_field, spheres
+from operators.quantitative_maps.field import field_map, reliable
 from operators.quantitative_maps.geometry import Window, b0_direction, spacing_mm, window
 from operators.quantitative_maps.inversion import (
     dipole_kernel,
@@ -44,13 +44,9 @@ def susceptibility(
     Raises StepFailed when the mask leaves too little to compute on.
     """
     usable = mask.array & np.all([np.isfinite(p.array) for p in (*phases, *magnitudes)], axis=0)
-    if usable.sum() < _FEWEST_VOXELS:
-        raise StepFailed(
-            f"The brain mask for QSM holds {int(usable.sum())} voxels, at least {_FEWEST_VOXELS} "
-            "are wanted. Check that magnitude and phase show a brain."
-        )
+    _check_size(int(usable.sum()), "The brain mask holds")
     spacing = spacing_mm(phases[0])
-    box = window(usable, spacing, max(_MARGIN_MM, settings.largest_sphere_mm))
+    box = window(usable, spacing, max(_MARGIN_MM, *settings.sphere_radii_mm))
     inside = box.cut(usable)
     amplitude = [_cut(box, volume, inside) for volume in magnitudes]
     angle = [_cut(box, volume, inside) for volume in phases]
@@ -58,26 +54,29 @@ def susceptibility(
         amplitude, angle, inside, echo_times_ms=echo_times_ms, field_strength_t=field_strength_t,
         spacing=spacing,
     )
-    local, known = local_field(
-        field.field_ppm, inside, spacing=spacing, largest_mm=settings.largest_sphere_mm,
-        smallest_mm=max(settings.smallest_sphere_mm, min(spacing)),
-        step_mm=settings.sphere_step_mm, threshold=settings.deconvolution_threshold,
-    )
-    if known.sum() < _FEWEST_VOXELS:
-        raise StepFailed(
-            f"V-SHARP leaves {int(known.sum())} voxels of the brain, at least {_FEWEST_VOXELS} are "
-            "wanted. Lower smallest_sphere_mm in app.yaml, or check the brain mask."
-        )
+    inside = reliable(inside, field.weight, spacing)
+    parts = spheres(inside, spacing=spacing, radii_mm=settings.sphere_radii_mm)
+    _check_size(sum(int(part.where.sum()) for part in parts), "V-SHARP leaves")
+    total = np.where(inside, field.field_ppm, np.float32(0))
     kernel = dipole_kernel(box.shape, spacing, b0_direction(phases[0]))
-    chi = thresholded_division(local, known, kernel, threshold=settings.tkd_threshold)
+    local = local_field(total, parts, threshold=settings.deconvolution_threshold)
+    chi = thresholded_division(local, known(parts), kernel, threshold=settings.tkd_threshold)
     if settings.inversion == "regularised":
         chi = regularised_inversion(
-            local, field.weight, amplitude[0], known, kernel, start=chi,
-            smoothness=settings.smoothness, edge_fraction=settings.edge_fraction,
-            iterations=settings.iterations,
+            total, field.weight, amplitude[0], parts, kernel, start=chi,
+            smoothness=settings.smoothness, shrinkage=settings.shrinkage,
+            edge_fraction=settings.edge_fraction, iterations=settings.iterations,
         )
-    chi = np.where(known, chi - chi[known].mean(), np.float32(0))
+    chi = np.where(known(parts), chi - chi[known(parts)].mean(), np.float32(0))
     return phases[0].with_array(box.back(chi))
+
+
+def _check_size(voxels: int, what: str) -> None:
+    if voxels < _FEWEST_VOXELS:
+        raise StepFailed(
+            f"{what} {voxels} voxels of brain, at least {_FEWEST_VOXELS} are wanted. Check that "
+            "magnitude and phase show a brain."
+        )
 
 
 def _cut(box: Window, volume: Volume, inside: NDArray[np.bool_]) -> NDArray[np.float32]:

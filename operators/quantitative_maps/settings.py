@@ -43,18 +43,11 @@ class QsmSettings(BaseModel):
         description="'regularised': weighted least squares with edge-preserving smoothness; 'tkd': "
         "closed-form thresholded k-space division, faster, with more streaks.",
     )
-    largest_sphere_mm: float = Field(
-        default=12.0, gt=0,
-        description="Largest radius of the V-SHARP spheres, mm: larger spheres leave less "
-        "background field in the middle of the brain.",
-    )
-    smallest_sphere_mm: float = Field(
-        default=2.0, gt=0,
-        description="Smallest radius of the V-SHARP spheres, mm; this much of the mask's rim is "
-        "lost. Not below one voxel; small keeps cortical lesions.",
-    )
-    sphere_step_mm: float = Field(
-        default=1.0, gt=0, description="Step between V-SHARP radii, mm; smaller costs time."
+    sphere_radii_mm: tuple[float, ...] = Field(
+        default=(12.0, 5.0, 2.0), min_length=1,
+        description="Radii of the V-SHARP spheres, mm. Large ones keep more of the slow part of "
+        "susceptibility; the smallest is the rim of the brain that is lost, so that it decides "
+        "over cortical lesions. Each costs four FFTs a step.",
     )
     deconvolution_threshold: float = Field(
         default=0.05, gt=0, lt=1,
@@ -67,9 +60,14 @@ class QsmSettings(BaseModel):
         "(0.19: Schweser et al., MRM 2013;69:1582).",
     )
     smoothness: float = Field(
-        default=1e-2, gt=0,
+        default=3e-2, gt=0,
         description="Weight of the squared gradient of susceptibility (per voxel) away from edges "
         "of the magnitude, against the squared field misfit; set on simulated subjects.",
+    )
+    shrinkage: float = Field(
+        default=1e-3, ge=0,
+        description="Weight of squared susceptibility, against the squared field misfit: damps "
+        "what the field hardly shows, and with it slow shading; set on simulated subjects.",
     )
     edge_fraction: float = Field(
         default=0.3, gt=0, lt=1,
@@ -77,7 +75,7 @@ class QsmSettings(BaseModel):
         "are not smoothed (0.3: Liu et al., NeuroImage 2012;59:2560).",
     )
     iterations: int = Field(
-        default=30, ge=1, description="Most conjugate gradient steps; each costs four FFTs."
+        default=20, ge=2, description="Conjugate gradient steps in all; half of them reweighted."
     )
 
 
