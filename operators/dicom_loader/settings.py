@@ -28,8 +28,8 @@ class _Frozen(BaseModel):
 class Range(_Frozen):
     """Closed interval; an absent end is open."""
 
-    min: float | None = None
-    max: float | None = None
+    min: float | None = Field(None, description="Smallest value that holds, in the field's unit.")
+    max: float | None = Field(None, description="Largest value that holds, in the field's unit.")
 
     def holds(self, value: float | None) -> bool:
         """False for an unknown value: a rule never matches on what the header does not say."""
