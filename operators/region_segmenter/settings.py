@@ -1,0 +1,31 @@
+"""What of the region segmenter can be set."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RegionSettings(BaseModel):
+    """Section `region_segmenter` of app.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    spacing_mm: float = Field(
+        default=2.0, gt=0.5, le=4,
+        description="Isotropic voxel, mm, at which the template is registered; finer costs time "
+        "by the cube and moved the nuclei by less than a voxel in trials.",
+    )
+    threads: int = Field(
+        default=2, ge=1,
+        description="Threads of the template registration.",
+    )
+    min_overlap: float = Field(
+        default=0.88, ge=0, le=1,
+        description="Least Dice overlap (0 to 1) of the template's brain, brought to the subject, "
+        "with the brain mask; below it the registration has failed.",
+    )
+    min_correlation: float = Field(
+        default=0.5, ge=0, le=1,
+        description="Least correlation (0 to 1) of a T1w with the template brought to it, inside "
+        "the brain; not asked of other contrasts.",
+    )

@@ -1,0 +1,104 @@
+"""The template onto a subject: affine by mutual information, then a smooth deformation."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from highdicom import Volume
+
+Matrix = NDArray[np.float64]
+_RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+AFFINE = "-a -dof 12 -m NMI -n 60x40x0"
+"""Greedy's options: 12 degrees of freedom, normalised mutual information, coarse to fine."""
+DEFORMABLE = "-m WNCC 2x2x2 -n 60x40x10 -s 2.0vox 0.5vox"
+"""Local correlation over 5 x 5 x 5 voxels; smoothing of update and field in voxels."""
+
+
+def register_template(
+    subject: Volume, brain: Volume, template: Volume, *, spacing_mm: float, threads: int,
+    deformable: bool,
+) -> Any:
+    """The SimpleITK transform from subject to template points (LPS mm).
+
+    `subject` is any contrast, `brain` bool on its grid, `template` brain only. Deterministic for
+    a given number of threads. The deformation compares intensities: leave it off for a contrast
+    other than the template's.
+    """
+    import SimpleITK as sitk
+    from picsl_greedy import Greedy3D
+
+    stripped = np.nan_to_num(subject.array.astype(np.float32)) * np.asarray(brain.array)
+    images = {
+        "fixed": _isotropic(subject.with_array(stripped.astype(np.float32)), spacing_mm),
+        "moving": _isotropic(template, spacing_mm),
+    }
+    greedy = Greedy3D()
+    common = f"-i fixed moving -threads {threads} -V 0"
+    with tempfile.TemporaryDirectory() as folder:
+        start = Path(folder) / "start.mat"
+        np.savetxt(start, _centres_together(images["fixed"], images["moving"]))
+        greedy.execute(f"{common} {AFFINE} -ia {start} -o affine", **images, affine=None)
+    affine = _affine(np.asarray(greedy["affine"]))
+    if not deformable:
+        return affine
+    greedy.execute(f"{common} {DEFORMABLE} -it affine -o warp", warp=None)
+    warp = sitk.DisplacementFieldTransform(sitk.Cast(greedy["warp"], sitk.sitkVectorFloat64))
+    return sitk.CompositeTransform([affine, warp])
+
+
+def bring(volume: Volume, grid: Volume, transform: Any, *, labels: bool) -> Volume:
+    """`volume` of template space on `grid` of the subject; nearest neighbour for labels."""
+    import SimpleITK as sitk
+
+    kind, interpolator = (
+        (np.uint8, sitk.sitkNearestNeighbor) if labels else (np.float32, sitk.sitkLinear)
+    )
+    image = volume.with_array(volume.array.astype(kind)).to_simpleitk()
+    target = grid.with_array(np.zeros(grid.spatial_shape, np.uint8)).to_simpleitk()
+    moved = sitk.Resample(image, target, transform, interpolator, 0)
+    # SimpleITK's (z, y, x) is the volume's (slice, row, column)
+    return grid.with_array(sitk.GetArrayFromImage(moved))
+
+
+def _isotropic(volume: Volume, spacing_mm: float) -> Any:
+    """The volume as a SimpleITK image with cubic voxels."""
+    import SimpleITK as sitk
+
+    image = volume.with_array(volume.array.astype(np.float32)).to_simpleitk()
+    extent = np.multiply(image.GetSpacing(), image.GetSize())
+    size = [int(n) for n in np.ceil(extent / spacing_mm)]
+    return sitk.Resample(
+        image, size, sitk.Transform(), sitk.sitkLinear, image.GetOrigin(), [spacing_mm] * 3,
+        image.GetDirection(), 0.0,
+    )
+
+
+def _centres_together(fixed: Any, moving: Any) -> Matrix:
+    """Greedy's start (RAS mm, fixed to moving): centre of one brain onto the other's."""
+    matrix = np.eye(4)
+    matrix[:3, 3] = (_RAS_LPS[:3, :3] @ (_centre(moving) - _centre(fixed)))
+    return matrix
+
+
+def _centre(image: Any) -> Matrix:
+    import SimpleITK as sitk
+
+    index = np.argwhere(sitk.GetArrayViewFromImage(image) > 0).mean(axis=0)[::-1]
+    return np.asarray(image.TransformContinuousIndexToPhysicalPoint(index.tolist()))
+
+
+def _affine(matrix_ras: Matrix) -> Any:
+    import SimpleITK as sitk
+
+    lps = _RAS_LPS @ matrix_ras @ _RAS_LPS
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(lps[:3, :3].ravel().tolist())
+    transform.SetTranslation(lps[:3, 3].tolist())
+    return transform

@@ -1,0 +1,30 @@
+"""What of the registration can be set."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RegistrationSettings(BaseModel):
+    """Section `registration` of app.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_rotation_deg: float = Field(
+        default=25.0, gt=0,
+        description="Degrees about any axis, from the pose the headers give. A head moves less "
+        "between series; more is a failed registration.",
+    )
+    max_shift_mm: float = Field(
+        default=40.0, gt=0,
+        description="Millimetres the brain's centre may move from the pose the headers give.",
+    )
+    min_sharpness: float = Field(
+        default=0.04, ge=0, lt=1,
+        description="Least share (0 to 1) of mutual information that must be lost when the found "
+        "pose is displaced by 6 mm; images that do not belong together lose next to nothing.",
+    )
+    min_overlap: float = Field(
+        default=0.05, ge=0, le=1,
+        description="Least share (0 to 1) of the brain that the contrast's field of view holds.",
+    )
