@@ -80,7 +80,7 @@ These are figures on simulated lesions. They say nothing about sensitivity in pa
 Seed {seed}; simulator and recipe of Lentiform {software}; SHA-256 of `models/model.pt`:
 `{digest}`.
 
-Training settings:
+Training settings, first stage (patches) and second (whole slices):
 
 ```json
 {training}

@@ -21,7 +21,10 @@ from operators.lesion_segmenter.settings import LesionSettings
 from operators.lesion_segmenter.training import TrainingSettings, train
 
 SEED = 20260
-COUNTS: dict[Split, int] = {"train": 36, "validation": 8, "test": 12}
+COUNTS: dict[Split, int] = {"train": 24, "validation": 6, "test": 8}
+PATCHES = TrainingSettings(steps=1500, patch=64, batch=8, learning_rate=2e-3)
+"""The first stage, on small patches around lesions; the second, on whole slices, has the defaults
+of TrainingSettings."""
 
 _log = logging.getLogger("apps.train")
 
@@ -30,7 +33,6 @@ def main(
     workdir: Annotated[Path, typer.Option(help="Folder for subjects and checkpoints (3 GB).")],
     label_maps: Annotated[Path, typer.Option(help="Folder of FreeSurfer-numbered label maps.")],
     out: Annotated[Path, typer.Option(help="The bundle.")] = Path("models/lesion_segmenter"),
-    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = TrainingSettings().steps,
     seed: Annotated[int, typer.Option(help="Of heads, subjects and training.")] = SEED,
 ) -> None:
     """Make the default lesion model."""
@@ -39,14 +41,17 @@ def main(
     cohort = workdir / "cohort"
     make_cohort(plans, cohort)
     files = {split: case_paths(plans, cohort, split) for split in SPLITS}
-    settings = TrainingSettings(seed=seed, steps=steps)
-    best = train(files["train"], workdir / "run", settings, validation=files["validation"])
+    patches = PATCHES.model_copy(update={"seed": seed})
+    slices = TrainingSettings(seed=seed)
+    train(files["train"], workdir / "patches", patches, validation=files["validation"])
+    best = train(files["train"], workdir / "slices", slices, validation=files["validation"],
+                 initial=workdir / "patches" / "model.pt")
     _log.info("best weights: step %d", best.step)
     recipe: dict[str, Any] = {
-        "seed": seed, "subjects": dict(COUNTS), "training": settings.model_dump(),
-        "chosen_step": best.step,
+        "seed": seed, "subjects": dict(COUNTS), "chosen_step": best.step,
+        "training": [patches.model_dump(), slices.model_dump()],
     }
-    publish(workdir / "run" / "model.pt", out, recipe,
+    publish(workdir / "slices" / "model.pt", out, recipe,
             study_paths(plans, cohort, "validation"), study_paths(plans, cohort, "test"))
 
 

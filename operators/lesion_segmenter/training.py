@@ -38,22 +38,16 @@ class TrainingSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(default=1, description="Of weights, patches and variations.")
-    steps: int = Field(default=2400, ge=1, description="Optimiser steps in all.")
+    steps: int = Field(default=1500, ge=1, description="Optimiser steps in all.")
     patch: int = Field(
-        default=64, ge=64, multiple_of=64, description="Side of a patch, pixels of 1 mm."
+        default=192, ge=64, multiple_of=64,
+        description="Side of a patch, pixels of 1 mm. 192 holds a whole slice, so that the "
+        "normalisation statistics are those of inference: weights trained on smaller patches alone "
+        "fill whole slices with false lesions. Small patches are for a first, fast stage.",
     )
-    batch: int = Field(default=8, ge=1, description="Patches per step.")
-    late_share: float = Field(
-        default=0.25, ge=0, le=1,
-        description="Last share of the steps, on patches as large as a brain slice, so that the "
-        "normalisation statistics of training are those of inference.",
-    )
-    late_patch: int = Field(
-        default=192, ge=64, multiple_of=64, description="Side of a late patch, pixels."
-    )
-    late_batch: int = Field(default=1, ge=1, description="Late patches per step.")
+    batch: int = Field(default=2, ge=1, description="Patches per step.")
     learning_rate: float = Field(
-        default=2e-3, gt=0, description="AdamW's peak; cosine decay to 1 %."
+        default=1e-3, gt=0, description="AdamW's peak; cosine decay to 1 %."
     )
     weight_decay: float = Field(default=1e-4, ge=0, description="AdamW's.")
     average: float = Field(
@@ -196,10 +190,8 @@ class _Run:
         from operators.lesion_segmenter.losses import lesion_loss
 
         own = self.settings
-        late = step >= own.steps * (1 - own.late_share)
-        size, count = (own.late_patch, own.late_batch) if late else (own.patch, own.batch)
         images, labels = sampler.batch(
-            count, size, np.random.default_rng([own.seed, step]), drop_qsm=own.drop_qsm,
+            own.batch, own.patch, np.random.default_rng([own.seed, step]), drop_qsm=own.drop_qsm,
             drop_t2w=own.drop_t2w, use_magnitude=own.use_magnitude,
         )
         for group in self.optimizer.param_groups:

@@ -13,7 +13,7 @@ from operators.lesion_segmenter.sampling import PatchSampler
 from operators.lesion_segmenter.training import TrainingSettings, split_cases, train
 from operators.types import Role
 
-SMALL = TrainingSettings(steps=4, batch=2, late_patch=64, late_batch=2, validate_every=2)
+SMALL = TrainingSettings(steps=4, patch=64, batch=2, validate_every=2)
 
 
 def toy(subject, anatomy, *, seed=0, bleeds=3):
@@ -127,6 +127,15 @@ def test_patches_hold_lesions_of_every_class_and_leave_contrasts_out_as_told():
     assert with_calcium > 0.1
 
 
+def test_a_patch_larger_than_the_head_holds_all_of_it():
+    case = toy("s", "head")
+    images, labels = PatchSampler([case]).batch(
+        12, 128, np.random.default_rng(2), drop_qsm=0, drop_t2w=0, use_magnitude=0
+    )
+    assert ((images[:, 1] != 0).sum(axis=(1, 2)) > 0.99 * case.brain[0].sum()).all()
+    assert set(np.unique((labels > 0).sum(axis=(1, 2)))) == {0, (case.classes > 0).sum()}
+
+
 def test_labels_stay_on_their_lesions_through_every_variation():
     sampler = PatchSampler([toy("s", "head")])
     images, labels = sampler.batch(60, 64, np.random.default_rng(1), drop_qsm=0, drop_t2w=0,
@@ -149,9 +158,8 @@ def test_the_loss_falls_with_the_truth_and_counts_a_missed_lesion():
 
 
 def test_a_toy_task_is_being_learned(files, tmp_path):
-    settings = TrainingSettings(steps=60, batch=4, late_share=0.2, late_patch=64, late_batch=4,
-                                validate_every=20, average=0.8, drop_qsm=0, drop_t2w=0,
-                                use_magnitude=0)
+    settings = TrainingSettings(steps=60, patch=64, batch=4, validate_every=20, average=0.8,
+                                learning_rate=2e-3, drop_qsm=0, drop_t2w=0, use_magnitude=0)
     train(files[:2], tmp_path / "a", settings, validation=files[2:])
     log = [json.loads(line) for line in (tmp_path / "a/log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log] == [20, 40, 60]
