@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-_SUSCEPTIBLE = {"echo_field_ms_t": {"min": 27.0}, "pixel_mm": {"max": 2.0}}
+_SUSCEPTIBLE = {
+    "echo_field_ms_t": {"min": 27.0},
+    "pixel_mm": {"max": 2.0},
+    "description_not": "tof|angio|(^|[^a-z])mra([^a-z]|$)",
+}
 _NOT_T2W = "t2 ?\\*|t2star|flair|dark.?fluid|hemo|swi|swan"
 
 DEFAULT_RULES: tuple[dict[str, Any], ...] = (

@@ -65,6 +65,8 @@ CASES = {
     "FLAIR by inversion": (_mr(ScanningSequence=["SE", "IR"], EchoTime=120.0, InversionTime=2500.0,
                                RepetitionTime=9000.0), None, "FLAIR"),
     "angiogram": (_mr(EchoTime=3.4, SeriesDescription="TOF_3D_multi-slab"), None, "too short"),
+    "angiogram at 7 T": (_mr(EchoTime=4.5, MagneticFieldStrength=7.0, PixelSpacing=[0.5, 0.5],
+                             SeriesDescription="TOF_3D"), None, "gradient echo"),
     "BOLD": (_mr(ScanningSequence="EP", MRAcquisitionType="2D", EchoTime=30.0,
                  SeriesDescription="bold"), None, "echo-planar"),
     "ADC": (_mr(ImageType=["DERIVED", "PRIMARY", "DIFFUSION", "ADC", "ND"],
