@@ -53,5 +53,6 @@ def loaded(ball: Anatomy, protocol: Protocol) -> Subject:
 
 @pytest.fixture(scope="session")
 def empty(ball: Anatomy, protocol: Protocol) -> Subject:
-    """The same head, coil and noise with nothing planted."""
-    return simulate(3, anatomy=ball, protocol=protocol, burden=Burden.none())
+    """The same head, coil and noise with nothing planted, and the scanner's own SWI."""
+    return simulate(
+        3, anatomy=ball, protocol=protocol, burden=Burden.none(), scanner_swi=True)
