@@ -42,7 +42,7 @@ class LentiformApplication(Application):
         super().__init__(argv)
 
     def compose(self) -> None:
-        context = self.init_app_context(self.argv)
+        context = Application.init_app_context(self.argv)
         settings, steps = self._request.settings, self._steps
         loader = DicomLoaderOperator(
             self, name="dicom_loader", folder=Path(context.input_path),

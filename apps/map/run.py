@@ -51,7 +51,7 @@ def run_study(
     request = Request(settings, study_uid, overwrite, started)
     argv = [
         sys.executable, "lentiform", "-i", str(paths.study), "-o", str(paths.out),
-        "-m", str(paths.models), "-l", "WARN",
+        "-m", str(paths.models), "-l", "ERROR",
     ]
     try:
         LentiformApplication(argv, request=request, steps=steps).run()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +48,13 @@ def register_template(
     with tempfile.TemporaryDirectory() as folder:
         start = Path(folder) / "start.mat"
         np.savetxt(start, _centres_together(images["fixed"], images["moving"]))
-        greedy.execute(f"{common} {AFFINE} -ia {start} -o affine", **images, affine=None)
+        with _no_output():
+            greedy.execute(f"{common} {AFFINE} -ia {start} -o affine", **images, affine=None)
     affine = _affine(np.asarray(greedy["affine"]))
     if not deformable:
         return affine
-    greedy.execute(f"{common} {DEFORMABLE} -it affine -o warp", warp=None)
+    with _no_output():
+        greedy.execute(f"{common} {DEFORMABLE} -it affine -o warp", warp=None)
     warp = sitk.DisplacementFieldTransform(sitk.Cast(greedy["warp"], sitk.sitkVectorFloat64))
     return sitk.CompositeTransform([affine, warp])
 
@@ -63,8 +69,21 @@ def bring(volume: Volume, grid: Volume, transform: Any, *, labels: bool) -> Volu
     image = volume.with_array(volume.array.astype(kind)).to_simpleitk()
     target = grid.with_array(np.zeros(grid.spatial_shape, np.uint8)).to_simpleitk()
     moved = sitk.Resample(image, target, transform, interpolator, 0)
-    # SimpleITK's (z, y, x) is the volume's (slice, row, column)
-    return grid.with_array(sitk.GetArrayFromImage(moved))
+    return grid.with_array(type(grid).from_simpleitk(moved).array)
+
+
+@contextmanager
+def _no_output() -> Iterator[None]:
+    """Greedy prints from C++ whatever its verbosity; what it says stays out of our output."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def _isotropic(volume: Volume, spacing_mm: float) -> Any:
