@@ -81,8 +81,8 @@ def draw_protocol(generator: np.random.Generator) -> Protocol:
 
 
 def draw_burden(split: Split, generator: np.random.Generator) -> Burden:
-    """Many of everything to learn from; validation and test as the population has them."""
-    if split != "train":
+    """Many of everything to learn and choose from; test subjects as the population has them."""
+    if split == "test":
         return Burden()
     return Burden(
         microbleeds=int(generator.integers(3, 16)), iron_deposits=int(generator.integers(1, 6)),

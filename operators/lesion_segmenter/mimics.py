@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.labels import LesionClass, MarsCategory, Structure
+from operators.labels import LesionClass, Structure
 from operators.lesion_segmenter.components import Component
 from operators.lesion_segmenter.settings import LesionSettings
 
@@ -16,6 +16,8 @@ Array = NDArray[np.float32]
 REACH_MM = 8.0
 """Surroundings in which shape and susceptibility contrast are judged: a CMB's largest radius and
 as much again of vein would show here (our choice)."""
+DEEP_NUCLEI = ("basal ganglia", "internal capsule")
+"""MARS locations of iron deposits; the capsule runs between the nuclei, and their edges blur."""
 RING_MM = (2.0, 5.0)
 """Distance of the ring that a lesion's susceptibility is compared with (our choice)."""
 
@@ -24,7 +26,7 @@ RING_MM = (2.0, 5.0)
 class Evidence:
     """What speaks for one class or another.
 
-    `contrast_ppm` is the lesion's mean susceptibility above its surroundings; None without QSM.
+    `contrast_ppm` is the lesion's mean susceptibility above its surroundings; None where unknown.
     `runner_up` is the likelier of microbleed and iron deposit where the network says calcium.
     """
 
@@ -39,10 +41,15 @@ class Evidence:
 def name_lesion(evidence: Evidence, settings: LesionSettings) -> tuple[LesionClass | None, str]:
     """The class of a candidate and why, in words; None: not a lesion this model names.
 
-    Rules, in order: the sign of susceptibility tells blood and iron from calcium; a tube is a
-    vessel; what is wider than a microbleed can be is iron in the deep nuclei and nothing elsewhere.
+    Rules, in order: the sign of susceptibility tells blood and iron from calcium; iron deposits are
+    those of the basal ganglia (Rashid et al. 2021), not the iron-rich nuclei of the brain stem and
+    cerebellum; a tube is a vessel; what is wider than a microbleed can be is iron in the basal
+    ganglia and nothing elsewhere.
     """
     kind, why = _by_sign(evidence, settings)
+    place = evidence.location
+    if kind is LesionClass.IRON_DEPOSIT and place is not None and not _is_deep(place):
+        return None, f"iron-like, but in {place.label}; {why}"
     if kind is not LesionClass.MICROBLEED:
         return kind, why
     if evidence.vesselness > settings.max_vesselness:
@@ -50,26 +57,24 @@ def name_lesion(evidence: Evidence, settings: LesionSettings) -> tuple[LesionCla
     if evidence.diameter_mm > settings.max_microbleed_diameter_mm:
         wide = (f"{evidence.diameter_mm:.1f} mm wide, more than the "
                 f"{settings.max_microbleed_diameter_mm:g} mm of a microbleed")
-        deep = evidence.location is not None and evidence.location.mars == "basal ganglia"
-        return (LesionClass.IRON_DEPOSIT if deep else None), f"{wide}; {why}"
+        return (LesionClass.IRON_DEPOSIT if _is_deep(place) else None), f"{wide}; {why}"
     return kind, f"round (vesselness {evidence.vesselness:.2f}); {why}"
 
 
 def _by_sign(evidence: Evidence, settings: LesionSettings) -> tuple[LesionClass, str]:
     contrast, kind = evidence.contrast_ppm, evidence.kind
     if contrast is None:
-        return kind, "sign of susceptibility unknown without QSM"
+        return kind, "sign of susceptibility unknown (no QSM here)"
     if contrast <= settings.calcium_max_ppm:
         return LesionClass.CALCIFICATION, f"diamagnetic ({contrast:+.2f} ppm)"
     if kind is LesionClass.CALCIFICATION and contrast >= settings.blood_min_ppm:
         return evidence.runner_up, f"paramagnetic ({contrast:+.2f} ppm), so not calcium"
-    sign = "paramagnetic" if contrast > 0 else "weak susceptibility"
-    return kind, f"{sign} ({contrast:+.2f} ppm){_unusual(kind, evidence.location)}"
+    sign = "paramagnetic" if contrast >= settings.blood_min_ppm else "weak susceptibility"
+    return kind, f"{sign} ({contrast:+.2f} ppm)"
 
 
-def _unusual(kind: LesionClass, location: Structure | None) -> str:
-    lobar = location is not None and location.category is MarsCategory.LOBAR
-    return "; an unusual place for iron" if kind is LesionClass.IRON_DEPOSIT and lobar else ""
+def _is_deep(location: Structure | None) -> bool:
+    return location is not None and location.mars in DEEP_NUCLEI
 
 
 def susceptibility_contrast(
@@ -77,21 +82,28 @@ def susceptibility_contrast(
 ) -> float | None:
     """Mean susceptibility of a lesion above the median of the ring around it, ppm.
 
-    `qsm` is (slice, row, column) in ppm. None where the QSM's field of view misses the lesion.
+    `qsm` is (slice, row, column) in ppm. None where QSM is unknown in most of the lesion: its mask
+    loses the brain's rim.
     """
     from scipy import ndimage
 
-    inside = qsm[component.index]
-    if not np.isfinite(inside).any():
+    inside = known_values(qsm[component.index])
+    if 2 * inside.size < len(component.voxels):
         return None
     box, offset = _surroundings(component, qsm.shape, spacing_mm)
     lesion = np.zeros(tuple(side.stop - side.start for side in box), bool)
     lesion[tuple((component.voxels - offset).T)] = True
     distance = ndimage.distance_transform_edt(~lesion, sampling=list(spacing_mm))
     around = qsm[box][(distance >= RING_MM[0]) & (distance <= RING_MM[1])]
-    around = around[np.isfinite(around)]
+    around = known_values(around)
     background = float(np.median(around)) if around.size else 0.0
-    return float(np.nanmean(inside)) - background
+    return float(inside.mean()) - background
+
+
+def known_values(qsm: Array) -> Array:
+    """Values that are measurements: finite, and not the exact 0 that fills a QSM's outside."""
+    known: Array = qsm[np.isfinite(qsm) & (qsm != 0)]
+    return known
 
 
 def vesselness(component: Component, darkness: Array, spacing_mm: Sequence[float]) -> float:

@@ -17,6 +17,7 @@ from operators.lesion_segmenter.inference import make_runner, predict
 from operators.lesion_segmenter.location import locate
 from operators.lesion_segmenter.mimics import (
     Evidence,
+    known_values,
     name_lesion,
     susceptibility_contrast,
     vesselness,
@@ -123,6 +124,7 @@ class _Judge:
         self.darkness = -scale_contrast(images[Role.SWI], brain, Role.SWI, self.grid.spacing)
         self.points = _operating_points(model, settings)
         self.notes = list(_missing_notes(images))
+        self.iron_elsewhere = 0
 
     def lesion(self, part: Component, maps: Array) -> Lesion | None:
         """The lesion, its index still 0; None below the operating point or not nameable."""
@@ -140,8 +142,7 @@ class _Judge:
         centre = self.grid.map_indices_to_reference(np.array([part.centroid]))[0]
         centroid = (float(centre[0]), float(centre[1]), float(centre[2]))
         if kind is None:
-            where = ", ".join(f"{value:.0f}" for value in centroid)
-            self.notes.append(f"A dark lesion at LPS ({where}) mm is not listed: {why}.")
+            self._leave_out(part, centroid, why)
             return None
         mean, peak = self._susceptibility(part)
         return Lesion(
@@ -150,6 +151,21 @@ class _Judge:
             probability=part.probability, vesselness=tube, reason=why,
             uid=tracking_uid(self.study.study.uid, kind, centroid),
         )
+
+    def _leave_out(self, part: Component, at_lps_mm: tuple[float, float, float], why: str) -> None:
+        if part.kind is LesionClass.IRON_DEPOSIT:
+            self.iron_elsewhere += 1
+            return
+        where = ", ".join(f"{value:.0f}" for value in at_lps_mm)
+        self.notes.append(f"A dark lesion at LPS ({where}) mm is not listed: {why}.")
+
+    def all_notes(self) -> tuple[str, ...]:
+        """Sentences for the report, once every candidate was judged."""
+        if not self.iron_elsewhere:
+            return tuple(self.notes)
+        spots = "1 iron-like spot" if self.iron_elsewhere == 1 else (
+            f"{self.iron_elsewhere} iron-like spots")
+        return (*self.notes, f"{spots} outside the basal ganglia not listed.")
 
     def _location(self, part: Component) -> Structure | None:
         if isinstance(self.regions, NotAssessed):
@@ -160,8 +176,7 @@ class _Judge:
     def _susceptibility(self, part: Component) -> tuple[float | None, float | None]:
         if self.qsm is None:
             return None, None
-        values = self.qsm[part.index]
-        values = values[np.isfinite(values)]
+        values = known_values(self.qsm[part.index])
         if values.size == 0:
             return None, None
         return float(values.mean()), float(values[np.abs(values).argmax()])
@@ -192,7 +207,7 @@ def _lesion_map(
         labels=grid.with_array(labels),
         probabilities={kind: grid.with_array(maps[kind]) for kind in LESION_CLASSES},
         lesions=tuple(lesions), inputs=inputs, model=judge.model.identity,
-        notes=tuple(judge.notes),
+        notes=judge.all_notes(),
     )
 
 

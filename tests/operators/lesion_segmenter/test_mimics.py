@@ -86,12 +86,31 @@ def test_a_paramagnetic_lesion_is_not_calcium():
 def test_without_qsm_the_reason_says_that_the_sign_is_unknown():
     named, why = name_lesion(evidence(contrast_ppm=None), SETTINGS)
     assert named is LesionClass.MICROBLEED
-    assert "sign of susceptibility unknown without QSM" in why
+    assert "sign of susceptibility unknown (no QSM here)" in why
+
+
+def test_where_the_qsm_mask_ends_the_sign_is_unknown():
+    spacing = (2.0, 1.0, 1.0)
+    ball = np.linalg.norm(field_of(spacing), axis=-1) <= 2.0
+    part = lesion_at_centre(ball.astype(np.float32), spacing)
+    assert susceptibility_contrast(part, np.zeros(ball.shape, np.float32), spacing) is None
+
+
+def test_iron_outside_the_basal_ganglia_is_not_an_iron_deposit():
+    for name, side, expected in (
+        ("pallidum", Side.RIGHT, LesionClass.IRON_DEPOSIT), ("brain stem", Side.MIDLINE, None),
+        ("cerebellum", Side.LEFT, None),
+    ):
+        iron = evidence(kind=LesionClass.IRON_DEPOSIT, location=structure(name, side))
+        assert name_lesion(iron, SETTINGS)[0] is expected
+    unknown = evidence(kind=LesionClass.IRON_DEPOSIT, location=None)
+    assert name_lesion(unknown, SETTINGS)[0] is LesionClass.IRON_DEPOSIT
 
 
 def test_a_tube_is_a_vessel_but_only_a_microbleed_can_turn_into_one():
     assert name_lesion(evidence(vesselness=0.97), SETTINGS)[0] is LesionClass.VESSEL
-    iron = evidence(kind=LesionClass.IRON_DEPOSIT, vesselness=0.97)
+    iron = evidence(kind=LesionClass.IRON_DEPOSIT, vesselness=0.97,
+                    location=structure("pallidum", Side.LEFT))
     assert name_lesion(iron, SETTINGS)[0] is LesionClass.IRON_DEPOSIT
 
 
