@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import sys
+import warnings
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -81,7 +82,13 @@ def report_error(error: LentiformError) -> ExitCode:
 
 
 def _prepare_process(threads: int) -> None:
-    """Quiet Holoscan, give its threads the stack it asks for, bound the numeric libraries."""
+    """Quiet Holoscan, give its threads the stack it asks for, bound the numeric libraries.
+
+    Warnings of the DICOM libraries quote header values, patient names among them: they stay
+    silent unless PYTHONWARNINGS asks for them.
+    """
+    if "PYTHONWARNINGS" not in os.environ:
+        warnings.simplefilter("ignore")
     os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "CRITICAL")
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", str(threads))
