@@ -1,0 +1,109 @@
+"""Two real studies without SWI: regions and LNC are assessed, lesions say why they are not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import highdicom
+import nibabel
+import numpy as np
+import pytest
+
+from operators.errors import ExitCode
+from operators.labels import LNC_NAMES
+
+DATA = Path(__file__).resolve().parents[3] / "../shared/data"
+STUDIES = {
+    "philips classic": DATA / "philips_elition/In/cl",
+    "siemens enhanced": DATA / "siemens_xa30_enhanced/In",
+}
+
+
+@pytest.fixture(scope="module", params=STUDIES)
+def result(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One real study through the MAP as its contract says: paths in the environment."""
+    study = STUDIES[request.param]
+    if not study.exists():
+        pytest.skip(f"real studies are not here: {study}")
+    out = tmp_path_factory.mktemp("real") / "out"
+    environment = os.environ | {"HOLOSCAN_INPUT_PATH": str(study), "HOLOSCAN_OUTPUT_PATH": str(out)}
+    done = subprocess.run(
+        [sys.executable, "-m", "apps.map"], env=environment, capture_output=True, text=True,
+        check=False,
+    )
+    assert done.returncode == ExitCode.LESIONS_NOT_ASSESSED, done.stderr[-3000:]
+    (out / "stderr.txt").write_text(done.stderr)
+    return out
+
+
+def findings(result: Path) -> dict[str, Any]:
+    return dict(json.loads((result / "findings.json").read_text()))
+
+
+def test_lesions_are_not_assessed_and_never_counted_as_none(result: Path) -> None:
+    lesions = findings(result)["lesions"]
+    assert lesions["assessed"] is False
+    assert lesions["counts"] is None
+    done = subprocess.run(["pdftotext", "-layout", result / "report.pdf", "-"],
+                          capture_output=True, text=True, check=True)
+    assert "Microbleeds and iron deposits: not assessed" in done.stdout
+    assert "No cerebral microbleed found" not in done.stdout
+    assert not (result / "dicom" / "SEG_lesions.dcm").exists()
+
+
+def test_the_field_map_is_refused_with_its_reason(result: Path) -> None:
+    reasons = [d["reason"] for d in findings(result)["series"] if d["role"] is None]
+    assert any("field map" in reason and "no source for SWI" in reason for reason in reasons)
+
+
+def test_exit_code_json_manifest_and_structured_report_agree(result: Path) -> None:
+    assert findings(result)["status"]["exit_code"] == ExitCode.LESIONS_NOT_ASSESSED
+    manifest = json.loads((result / "manifest.json").read_text())
+    assert manifest["status"]["exit_code"] == ExitCode.LESIONS_NOT_ASSESSED
+    report = highdicom.sr.srread(result / "dicom" / "SR_findings.dcm")
+    assert "Not assessed" in str(report.content)
+
+
+def test_relative_cbf_is_called_relative_and_partial_coverage_is_said(result: Path) -> None:
+    lnc = findings(result)["lnc"]
+    units = {region["quantities"]["cbf"]["unit"] for region in lnc["regions"]}
+    assert units == {"relative"}
+    assert any("CBF is relative" in note for note in lnc["notes"])
+    short = [r for r in lnc["regions"] if r["quantities"]["cbf"]["coverage"] < 0.95]
+    assert bool(short) == any("CBF covers only part of" in note for note in lnc["notes"])
+
+
+def test_region_means_equal_plain_numpy_on_the_written_files(result: Path) -> None:
+    (labels_path,) = (result / "bids").rglob("*regions_dseg.nii.gz")
+    labels = np.asarray(nibabel.load(labels_path).dataobj)
+    regions = findings(result)["lnc"]["regions"]
+    assert {region["name"] for region in regions} >= set(LNC_NAMES)
+    volume_mm3 = float(np.prod(nibabel.load(labels_path).header.get_zooms()[:3]))
+    sizes = np.bincount(labels.ravel().astype(int)) * volume_mm3
+    for region in regions:
+        assert np.isclose(sizes, region["volume_mm3"], rtol=0.01).any()
+
+
+def test_left_lies_left(result: Path) -> None:
+    segmentation = highdicom.seg.segread(result / "dicom" / "SEG_regions.dcm")
+    volume = segmentation.get_volume(combine_segments=True)
+    for number in segmentation.segment_numbers:
+        name = str(segmentation.get_segment_description(number).segment_label)
+        if name in ("left putamen", "right putamen"):
+            centre = volume.map_indices_to_reference(
+                np.argwhere(volume.array == number).mean(axis=0)[None]
+            )[0]
+            assert (centre[0] > 0) == name.startswith("left")
+
+
+def test_no_log_line_names_the_patient(result: Path) -> None:
+    report = highdicom.sr.srread(result / "dicom" / "SR_findings.dcm")
+    logged = (result / "stderr.txt").read_text()
+    for value in (str(report.PatientName), str(report.PatientID)):
+        if len(value) > 2:
+            assert value not in logged
