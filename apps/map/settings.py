@@ -49,7 +49,7 @@ class Settings(BaseModel):
 
     application: ApplicationSettings
     resources: ResourceSettings
-    dicom_loader: LoaderSettings = Field(default_factory=LoaderSettings)
+    dicom_loader: LoaderSettings
     quantitative_maps: QuantitativeMapsSettings = Field(default_factory=QuantitativeMapsSettings)
     registration: RegistrationSettings = Field(default_factory=RegistrationSettings)
     region_segmenter: RegionSettings = Field(default_factory=RegionSettings)

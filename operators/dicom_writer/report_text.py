@@ -108,7 +108,8 @@ def _bleeds_sentence(bleeds: Sequence[Lesion]) -> str:
     )
     where = ", ".join(f"{count} {name}" for name, count in categories.most_common())
     words = _number(len(bleeds), "cerebral microbleed")
-    return f"{words} ({where or 'location unclassified'}); imaging pattern: {imaging_pattern(bleeds).value}."
+    shape = imaging_pattern(bleeds).value
+    return f"{words} ({where or 'location unclassified'}); imaging pattern: {shape}."
 
 
 def _number(count: int, noun: str) -> str:

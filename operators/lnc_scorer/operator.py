@@ -29,7 +29,8 @@ class LncScorerOperator(Operator):
         spec.output("lnc")
 
     def compute(self, op_input: Any, op_output: Any, context: Any) -> None:  # noqa: ARG002
-        inputs = [op_input.receive(name) for name in ("study", "regions", "lesions")]
+        study, regions = op_input.receive("study"), op_input.receive("regions")
+        lesions = op_input.receive("lesions")
         with self._steps.step("LNC scorer"):
-            lnc = score(*inputs, self._settings)
+            lnc = score(study, regions, lesions, self._settings)
         op_output.emit(lnc, "lnc")
