@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,12 +97,26 @@ def load_study(folder: Path, *, settings: LoaderSettings, study_uid: str | None 
 def _chosen(
     folder: Path, settings: LoaderSettings, study_uid: str | None
 ) -> tuple[str, Dataset, Choice, tuple[str, ...]]:
-    index = index_folder(folder)
-    instances = choose_study(index, study_uid)
-    choice = choose(group_frames(instances), settings)
+    with _collector_paused():
+        index = index_folder(folder)
+        instances = choose_study(index, study_uid)
+        choice = choose(group_frames(instances), settings)
     first = next(iter(choice.chosen.values())).group.header if choice.chosen else None
     source = instances[0].header if first is None else first
     return str(source.StudyInstanceUID), _study_header(source), choice, index.warnings()
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Headers are many small objects that all stay: looking through them for garbage costs a
+    quarter of the time and finds none."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _study_header(source: Dataset) -> Dataset:
