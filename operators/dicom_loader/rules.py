@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,6 @@ class Facts:
     acquisition: str
     has_asl_context: bool
     longest_echo_ms: float | None
-    echo_field_ms_t: float | None
     field_t: float | None
     repetition_time_ms: float | None
     inversion_time_ms: float | None
@@ -45,6 +44,13 @@ class Facts:
     volumes: int
     directions: int
     largest_b: float | None
+
+    @property
+    def echo_field_ms_t(self) -> float | None:
+        """Longest echo time times field strength."""
+        if self.longest_echo_ms is None or self.field_t is None:
+            return None
+        return self.longest_echo_ms * self.field_t
 
     def reason(self, template: str) -> str:
         """Fill a rule's reason."""
@@ -67,17 +73,11 @@ def facts_of(group: Group) -> Facts:
     """Collect what the rules ask about, from headers alone."""
     from pydicom.uid import UID
 
-    header = group.header
-    frames = group.frames
-    timing, modifier = (
-        group_of_first_frame(header, f"MR{name}Sequence")
-        for name in ("TimingAndRelatedParameters", "Modifier")
-    )
-    echoes = [f.sample.echo_time_ms for f in frames if f.sample.echo_time_ms is not None]
-    b_values = [f.sample.b_value_s_mm2 for f in frames if f.sample.b_value_s_mm2 is not None]
-    longest = max(echoes, default=None)
-    field = number_of(header, "MagneticFieldStrength")
-    slices = len({_position_key(f.plane.position_mm) for f in frames})
+    header, frames = group.header, group.frames
+    timing = group_of_first_frame(header, "MRTimingAndRelatedParametersSequence")
+    modifier = group_of_first_frame(header, "MRModifierSequence")
+    samples = [frame.sample for frame in frames]
+    slices = len({_position_key(frame.plane.position_mm) for frame in frames})
     return Facts(
         is_image=bool(frames),
         is_colour=_is_colour(header),
@@ -85,26 +85,31 @@ def facts_of(group: Group) -> Facts:
         sop_class=UID(group.instances[0].sop_class).name,
         manufacturer=str(header.get("Manufacturer", "")),
         image_type=frames[0].tokens if frames else text_values(header, "ImageType"),
-        descriptions=tuple(
-            str(header.get(key, "")) for key in ("SeriesDescription", "ProtocolName")
-        ),
-        sequence=" ".join(str(header.get(k, "")) for k in ("SequenceName", "PulseSequenceName")),
+        descriptions=_texts(header, "SeriesDescription", "ProtocolName"),
+        sequence=" ".join(_texts(header, "SequenceName", "PulseSequenceName")),
         scanning=_scanning(header, modifier),
         contrast=str(header.get("AcquisitionContrast", "")),
         component=str(group.component),
         acquisition=str(header.get("MRAcquisitionType", "")),
-        has_asl_context=any(f.sample.asl is not None for f in frames),
-        longest_echo_ms=longest,
-        echo_field_ms_t=longest * field if longest is not None and field else None,
-        field_t=field,
+        has_asl_context=any(sample.asl is not None for sample in samples),
+        longest_echo_ms=_largest(sample.echo_time_ms for sample in samples),
+        field_t=number_of(header, "MagneticFieldStrength"),
         repetition_time_ms=_first(number_of(header, "RepetitionTime"), timing, "RepetitionTime"),
         inversion_time_ms=_first(number_of(header, "InversionTime"), modifier, "InversionTimes"),
         pixel_mm=max(frames[0].plane.spacing_mm) if frames else None,
         slices=slices,
         volumes=len(frames) // slices if slices else 0,
-        directions=len({f.sample.b_vector_lps for f in frames} - {None}),
-        largest_b=max(b_values, default=None),
+        directions=len({sample.b_vector_lps for sample in samples} - {None}),
+        largest_b=_largest(sample.b_value_s_mm2 for sample in samples),
     )
+
+
+def _largest(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
+
+
+def _texts(header: Dataset, *keywords: str) -> tuple[str, ...]:
+    return tuple(str(header.get(keyword, "")) for keyword in keywords)
 
 
 def first_match(rules: tuple[Rule, ...], facts: Facts) -> tuple[int, Rule] | None:

@@ -43,4 +43,4 @@ def test_the_operator_emits_the_study_once(bench, settings):
 
     App(["python"]).run()
     assert [set(study.series) for study in received] == [{Role.T1W}]
-    assert steps.names == ["dicom_loader"]
+    assert steps.names == ["DICOM loader"]
