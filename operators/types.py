@@ -97,7 +97,6 @@ class Acquisition:
     repetition_time_ms: float | None = None
     flip_angle_deg: float | None = None
     slice_thickness_mm: float | None = None
-    readout_segments: int | None = None
     asl: AslTiming | None = None
 
 

@@ -28,7 +28,7 @@ NUCLEI = ("caudate nucleus", "putamen", "thalamus")
 
 
 def moved_to_subject(volume: Volume, order: int) -> Volume:
-    """Template space volume as a subject's: turned 8 degrees, scaled 6 %, shifted; 2 mm, oblique."""
+    """Template space volume as a subject's: turned 8 degrees, scaled 6 % and shifted, at 2 mm."""
     angle = np.deg2rad(8)
     turn = np.eye(4)
     turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
