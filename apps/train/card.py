@@ -7,13 +7,16 @@ import json
 import math
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from apps.train.evaluate import table
 from operators.labels import LESIONS, LesionClass
-from operators.lesion_segmenter.bundle import METADATA, OPERATING_POINT, WEIGHTS
+from operators.lesion_segmenter.bundle import CALIBRATION, METADATA, OPERATING_POINT, WEIGHTS
+from operators.lesion_segmenter.calibration import Logistic
+from operators.lesion_segmenter.components import LESION_CLASSES
 
 NAME, VERSION = "Lentiform lesion segmenter", "0.1.0"
 TRAINING_DATA = "simulated subjects only; not validated on patients"
@@ -52,8 +55,10 @@ local mean in the brain, QSM in units of 0.15 ppm from the brain's median; about
 QSM and T2w may be missing (zero): training left them out at times. A gradient-echo magnitude may
 stand for SWI. Output: five probabilities per pixel.
 
-Lesion probabilities are the network's own and **not calibrated**. Operating point per class,
-chosen for the best F1 on the validation subjects: {points}.
+A lesion's probability comes from the network's log-odds, the lesion's volume and its mean
+susceptibility by one logistic regression per class, fitted on the validation subjects (simulated,
+with more lesions than the population has). Operating point per class, chosen for the best F1 on the
+same subjects: {points}.
 
 ## Performance on simulated test subjects
 
@@ -77,6 +82,7 @@ These are figures on simulated lesions. They say nothing about sensitivity in pa
 
     python -m apps.train.default --workdir DIR --label-maps DIR
 
+{remarks}
 Seed {seed}; simulator and recipe of Lentiform {software}; SHA-256 of `models/model.pt`:
 `{digest}`.
 
@@ -92,39 +98,48 @@ Apache-2.0, as the project.
 """
 
 
-def write_bundle(
-    out: Path, weights: Path, recipe: Mapping[str, Any], results: Mapping[str, float],
-    points: Mapping[LesionClass, float] | None = None,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What is told about a set of weights besides the weights: how they came about, how they act.
+
+    `recipe` has "seed", "subjects" (count per split) and "training" (settings); `results` are
+    scores on simulated test subjects.
+    """
+
+    recipe: Mapping[str, Any]
+    points: Mapping[LesionClass, float] = field(default_factory=dict)
+    calibration: Mapping[LesionClass, Logistic] = field(default_factory=dict)
+    results: Mapping[str, float] = field(default_factory=dict)
+
+    def operating_point(self) -> dict[str, float]:
+        """Least probability per class name, as metadata.json holds it."""
+        return {kind.name.lower(): round(self.points.get(kind, UNTRIED), 3)
+                for kind in LESION_CLASSES}
+
+
+def write_bundle(out: Path, weights: Path, what: Publication) -> None:
     """Copy the weights into the bundle and write metadata.json and the model card around them."""
     for part in ("configs", "models", "docs"):
         (out / part).mkdir(parents=True, exist_ok=True)
     if weights.resolve() != (out / WEIGHTS).resolve():
         shutil.copyfile(weights, out / WEIGHTS)
-    chosen = {kind.name.lower(): round((points or {}).get(kind, UNTRIED), 3)
-              for kind in (LesionClass.MICROBLEED, LesionClass.IRON_DEPOSIT,
-                           LesionClass.CALCIFICATION)}
-    metadata = _metadata(recipe, results, chosen)
-    (out / METADATA).write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
-    (out / "docs/README.md").write_text(_card(out, recipe, results, chosen), encoding="utf-8")
+    (out / METADATA).write_text(json.dumps(_metadata(what), indent=2) + "\n", encoding="utf-8")
+    (out / "docs/README.md").write_text(_card(out, what), encoding="utf-8")
 
 
-def _card(
-    out: Path, recipe: Mapping[str, Any], results: Mapping[str, float], chosen: Mapping[str, float]
-) -> str:
+def _card(out: Path, what: Publication) -> str:
+    recipe, chosen = what.recipe, what.operating_point()
     subjects = ", ".join(f"{count} {split}" for split, count in recipe["subjects"].items())
     return _CARD.format(
         name=NAME, version=VERSION, subjects=f"Simulated subjects: {subjects}.",
         points=", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in chosen.items()),
-        table=table(results), seed=recipe["seed"], software=version("lentiform"),
+        table=table(what.results), seed=recipe["seed"], software=version("lentiform"),
         digest=hashlib.sha256((out / WEIGHTS).read_bytes()).hexdigest(),
-        training=json.dumps(recipe["training"], indent=1),
+        training=json.dumps(recipe["training"], indent=1), remarks=recipe.get("remarks", ""),
     )
 
 
-def _metadata(
-    recipe: Mapping[str, Any], results: Mapping[str, float], chosen: Mapping[str, float]
-) -> dict[str, Any]:
+def _metadata(what: Publication) -> dict[str, Any]:
     classes = {"0": "background"} | {str(int(k)): v.name for k, v in LESIONS.items()}
     return {
         "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/"
@@ -140,8 +155,11 @@ def _metadata(
         "authors": "The Lentiform authors", "copyright": "The Lentiform authors",
         "data_source": "simulated (apps/phantom)", "data_type": "numpy",
         "intended_use": "Research software, not a medical device.",
-        "training_data": TRAINING_DATA, OPERATING_POINT: dict(chosen), "recipe": dict(recipe),
-        "eval_metrics": {f"simulated_{name}": value for name, value in results.items()
+        "training_data": TRAINING_DATA, OPERATING_POINT: what.operating_point(),
+        CALIBRATION: {kind.name.lower(): model.as_plain()
+                      for kind, model in what.calibration.items()},
+        "recipe": dict(what.recipe),
+        "eval_metrics": {f"simulated_{name}": value for name, value in what.results.items()
                          if math.isfinite(value)},
         "network_data_format": {
             "inputs": {"image": {

@@ -14,9 +14,17 @@ from typing import Annotated, Any
 
 import typer
 
-from apps.train.card import write_bundle
+from apps.train.card import Publication, write_bundle
 from apps.train.cohort import SPLITS, Split, case_paths, make_cohort, plan, study_paths
-from apps.train.evaluate import examine_all, listing_all, operating_points, scores, table
+from apps.train.evaluate import (
+    calibrated,
+    calibrations,
+    examine_all,
+    listing_all,
+    operating_points,
+    scores,
+    table,
+)
 from operators.lesion_segmenter.settings import LesionSettings
 from operators.lesion_segmenter.training import TrainingSettings, train
 
@@ -58,12 +66,14 @@ def main(
 def publish(
     weights: Path, out: Path, recipe: dict[str, Any], validation: list[Path], test: list[Path]
 ) -> None:
-    """Write the bundle: operating points from validation subjects, figures from test subjects."""
-    write_bundle(out, weights, recipe, {})
-    points = operating_points(examine_all(validation, out, listing_all()))
-    write_bundle(out, weights, recipe, {}, points)
+    """Write the bundle: calibration and operating points from validation, figures from test."""
+    write_bundle(out, weights, Publication(recipe))
+    listed = examine_all(validation, out, listing_all())
+    models = calibrations(listed)
+    points = operating_points(calibrated(listed, models))
+    write_bundle(out, weights, Publication(recipe, points, models))
     results = scores(examine_all(test, out, LesionSettings()))
-    write_bundle(out, weights, recipe, results, points)
+    write_bundle(out, weights, Publication(recipe, points, models, results))
     _log.info("operating points: %s", json.dumps({k.name: round(v, 3) for k, v in points.items()}))
     typer.echo(table(results))
 

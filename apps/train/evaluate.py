@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,14 @@ import numpy as np
 from apps.train.subjects import Examined, as_study, load_examined
 from operators.errors import StepFailed
 from operators.labels import LesionClass
+from operators.lesion_segmenter.calibration import Logistic, features, fit
 from operators.lesion_segmenter.matching import Candidate, best_operating_point, match
 from operators.lesion_segmenter.segment import segment_lesions
 from operators.lesion_segmenter.settings import LesionSettings
 from operators.types import Lesion, NotAssessed
 
 SCORED = (LesionClass.MICROBLEED, LesionClass.IRON_DEPOSIT, LesionClass.CALCIFICATION)
-LEAST = 0.3
+LEAST = 0.05
 """Every candidate above this probability is listed where operating points are chosen."""
 SHOWN_MM = 3.0
 """Lesions wider than this are also counted apart: the size that must not be missed."""
@@ -33,7 +34,9 @@ class Found:
     kind: LesionClass
     probability: float
     vesselness: float
-    contrast: str
+    volume_mm3: float
+    mean_ppm: float | None
+    reason: str
     truth: LesionClass | None
     truth_mm: float
 
@@ -68,6 +71,30 @@ def operating_points(examinations: Sequence[Examination]) -> dict[LesionClass, f
         planted = sum(true is kind for each in examinations for true, _ in each.planted)
         points[kind], _ = best_operating_point(candidates, planted, least=LEAST)
     return points
+
+
+def calibrations(examinations: Sequence[Examination]) -> dict[LesionClass, Logistic]:
+    """One regression per class from what an uncalibrated bundle lists in all subjects together."""
+    out = {}
+    for kind in SCORED:
+        found = [one for each in examinations for one in each.found if one.kind is kind]
+        rows = [features(one.probability, one.volume_mm3, one.mean_ppm) for one in found]
+        fitted = fit(rows, [one.truth is kind for one in found])
+        if fitted is not None:
+            out[kind] = fitted
+    return out
+
+
+def calibrated(
+    examinations: Sequence[Examination], models: Mapping[LesionClass, Logistic]
+) -> list[Examination]:
+    """The same examinations with the probabilities that a calibrated bundle would give."""
+    def one(found: Found) -> Found:
+        if found.kind not in models:
+            return found
+        row = features(found.probability, found.volume_mm3, found.mean_ppm)
+        return replace(found, probability=models[found.kind].probability(row))
+    return [replace(each, found=tuple(map(one, each.found))) for each in examinations]
 
 
 def scores(examinations: Sequence[Examination]) -> dict[str, float]:
@@ -117,8 +144,8 @@ def _examine(subject: Examined, bundle: Path, settings: LesionSettings) -> Exami
     here = sorted(set(np.unique(inside)[1:].tolist()) & set(subject.kinds))
     pairs = _pairs(inside, result.labels.array, result.lesions, subject)
     found = tuple(
-        Found(one.kind, one.probability, one.vesselness, one.reason,
-              subject.kinds.get(pairs.get(one.index, 0)),
+        Found(one.kind, one.probability, one.vesselness, one.volume_mm3, one.mean_ppm,
+              one.reason,              subject.kinds.get(pairs.get(one.index, 0)),
               subject.diameters_mm.get(pairs.get(one.index, 0), 0.0))
         for one in result.lesions
     )

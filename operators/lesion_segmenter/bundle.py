@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from operators.errors import ConfigurationError
 from operators.labels import LesionClass
+from operators.lesion_segmenter.calibration import Logistic
 from operators.types import ModelIdentity
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 METADATA = "configs/metadata.json"
 INFERENCE = "configs/inference.json"
 WEIGHTS = "models/model.pt"
+CALIBRATION = "calibration"
+"""Key in metadata.json: per lesion class, the regression that makes its probability; optional."""
 OPERATING_POINT = "operating_point"
 """Key in metadata.json: least probability per lesion class, chosen on validation subjects."""
 
@@ -28,12 +31,13 @@ OPERATING_POINT = "operating_point"
 class Bundle:
     """A model folder that was found complete.
 
-    `operating_point` is the least probability per lesion class.
+    `operating_point` is the least probability per lesion class, `calibration` what makes it.
     """
 
     folder: Path
     identity: ModelIdentity
     operating_point: Mapping[LesionClass, float]
+    calibration: Mapping[LesionClass, Logistic]
 
     def network(self) -> nn.Module:
         """The network with its weights, in evaluation mode. ConfigurationError if they disagree."""
@@ -68,12 +72,14 @@ def load_bundle(folder: Path) -> Bundle:
         points = {kind: float(metadata[OPERATING_POINT][kind.name.lower()])
                   for kind in (LesionClass.MICROBLEED, LesionClass.IRON_DEPOSIT,
                                LesionClass.CALCIFICATION)}
+        calibration = {LesionClass[name.upper()]: Logistic.from_plain(stored)
+                       for name, stored in metadata.get(CALIBRATION, {}).items()}
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(
             f"{METADATA} in {folder} lacks {error}; wanted: name, version, training_data and "
             f"{OPERATING_POINT} with one probability per lesion class."
         ) from error
-    return Bundle(folder, identity, points)
+    return Bundle(folder, identity, points, calibration)
 
 
 def _build(config: dict[str, Any], folder: Path) -> nn.Module:

@@ -23,7 +23,7 @@ class Component:
     ----------
     voxels : (n, 3) indices, in array order.
     kind : the class with the largest summed probability.
-    probability : mean probability of `kind` over the upper half of the voxels.
+    probability : of `kind`, its log-odds averaged over the voxels.
     diameter_mm : largest distance between two outer faces in one slice.
     centroid : mean index.
     """
@@ -70,10 +70,11 @@ def _measure(
 ) -> Component:
     values = probabilities[:, voxels[:, 0], voxels[:, 1], voxels[:, 2]]
     kind = max(LESION_CLASSES, key=lambda each: float(values[each].sum()))
-    upper = np.sort(values[kind])[values.shape[1] // 2:]
+    sure = np.clip(values[kind].astype(np.float64), 1e-3, 1 - 1e-6)
+    odds = float(np.log(sure / (1 - sure)).mean())
     mean = voxels.mean(axis=0)
     return Component(
-        voxels=voxels, kind=kind, probability=float(upper.mean()),
+        voxels=voxels, kind=kind, probability=1 / (1 + float(np.exp(-odds))),
         volume_mm3=len(voxels) * float(np.prod(spacing_mm)),
         diameter_mm=diameter_mm(voxels, spacing_mm),
         centroid=(float(mean[0]), float(mean[1]), float(mean[2])),

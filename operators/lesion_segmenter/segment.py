@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from operators.labels import LESIONS, LesionClass, Structure
 from operators.lesion_segmenter.bundle import Bundle, load_bundle
+from operators.lesion_segmenter.calibration import features
 from operators.lesion_segmenter.components import LESION_CLASSES, Component, components
 from operators.lesion_segmenter.inference import make_runner, predict
 from operators.lesion_segmenter.location import locate
@@ -128,7 +129,9 @@ class _Judge:
 
     def lesion(self, part: Component, maps: Array) -> Lesion | None:
         """The lesion, its index still 0; None below the operating point or not nameable."""
-        if part.probability < self.points[part.kind]:
+        mean, peak = self._susceptibility(part)
+        probability = self._probability(part, mean)
+        if probability < self.points[part.kind]:
             return None
         spacing = self.grid.spacing
         contrast = None
@@ -144,13 +147,18 @@ class _Judge:
         if kind is None:
             self._leave_out(part, centroid, why)
             return None
-        mean, peak = self._susceptibility(part)
         return Lesion(
             index=0, kind=kind, location=place, volume_mm3=part.volume_mm3,
             diameter_mm=part.diameter_mm, centroid_lps_mm=centroid, mean_ppm=mean, peak_ppm=peak,
-            probability=part.probability, vesselness=tube, reason=why,
+            probability=probability, vesselness=tube, reason=why,
             uid=tracking_uid(self.study.study.uid, kind, centroid),
         )
+
+    def _probability(self, part: Component, mean_ppm: float | None) -> float:
+        calibration = self.model.calibration.get(part.kind)
+        if calibration is None:
+            return part.probability
+        return calibration.probability(features(part.probability, part.volume_mm3, mean_ppm))
 
     def _leave_out(self, part: Component, at_lps_mm: tuple[float, float, float], why: str) -> None:
         if part.kind is LesionClass.IRON_DEPOSIT:

@@ -8,7 +8,7 @@ CALCIUM, VESSEL = LesionClass.CALCIFICATION, LesionClass.VESSEL
 
 
 def found(kind, truth, probability=0.9, mm=4.0):
-    return Found(kind, probability, 0.1, "", truth, mm if truth else 0.0)
+    return Found(kind, probability, 0.1, 30.0, None, "", truth, mm if truth else 0.0)
 
 
 def test_scores_of_a_hand_made_result():

@@ -1,0 +1,72 @@
+"""From what the network says of a candidate to the probability that it is one.
+
+The network judges pixels. How sure a whole candidate is depends on its size and its susceptibility
+too: false candidates are small, or lie at the brain's rim where QSM is unknown. One logistic
+regression per class, fitted on validation subjects, kept in the bundle's metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FEATURES = ("log_odds", "log_volume", "mean_ppm", "unknown_ppm")
+"""Network log-odds, ln(volume / mm3), mean susceptibility (0 where unknown), 1 where unknown."""
+LOG_ODDS_LIMIT, PPM_LIMIT = 8.0, 0.25
+RIDGE = 2.0
+"""Weight of the squared coefficients on standardised features: few lesions, so a strong one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logistic:
+    """Log-odds = intercept + weights . features, in the order of `FEATURES`."""
+
+    intercept: float
+    weights: tuple[float, ...]
+
+    def probability(self, features: Sequence[float]) -> float:
+        """The calibrated probability of one candidate."""
+        return float(_expit(self.intercept + float(np.dot(self.weights, features))))
+
+    def as_plain(self) -> dict[str, float]:
+        """For metadata.json."""
+        named = zip(FEATURES, self.weights, strict=True)
+        return {"intercept": round(self.intercept, 4)} | {k: round(v, 4) for k, v in named}
+
+    @classmethod
+    def from_plain(cls, stored: Mapping[str, float]) -> Logistic:
+        """From metadata.json; KeyError names what is missing."""
+        return cls(float(stored["intercept"]), tuple(float(stored[name]) for name in FEATURES))
+
+
+def features(probability: float, volume_mm3: float, mean_ppm: float | None) -> tuple[float, ...]:
+    """What the regression sees of a candidate; see `FEATURES`."""
+    odds = np.log(max(probability, 1e-9) / max(1 - probability, 1e-9))
+    ppm = 0.0 if mean_ppm is None else float(np.clip(mean_ppm, -PPM_LIMIT, PPM_LIMIT))
+    return (float(np.clip(odds, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT)), float(np.log(volume_mm3)),
+            ppm, float(mean_ppm is None))
+
+
+def fit(rows: Sequence[Sequence[float]], true: Sequence[bool]) -> Logistic | None:
+    """Ridge logistic regression by Newton's method; None without both kinds of candidates."""
+    x, y = np.asarray(rows, float), np.asarray(true, float)
+    if len(set(true)) < 2:
+        return None
+    centre, scale = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-6)
+    design = np.column_stack([np.ones(len(x)), (x - centre) / scale])
+    penalty = np.diag([0.0] + [RIDGE] * x.shape[1])
+    beta: NDArray[np.float64] = np.zeros(design.shape[1])
+    for _ in range(50):
+        p = _expit(design @ beta)
+        gradient = design.T @ (p - y) + penalty @ beta
+        curvature = (design * (p * (1 - p))[:, None]).T @ design + penalty
+        beta = beta - np.linalg.solve(curvature + 1e-9 * np.eye(len(beta)), gradient)
+    weights = beta[1:] / scale
+    return Logistic(float(beta[0] - weights @ centre), tuple(float(w) for w in weights))
+
+
+def _expit(value: float | NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(1 / (1 + np.exp(-np.clip(value, -60, 60))))

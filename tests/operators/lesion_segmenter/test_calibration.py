@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from operators.lesion_segmenter.calibration import FEATURES, Logistic, features, fit
+
+
+def sample(count=4000, seed=0):
+    generator = np.random.default_rng(seed)
+    rows = np.column_stack([
+        generator.normal(3, 2, count), generator.normal(3, 1, count),
+        generator.normal(0.1, 0.1, count), generator.integers(0, 2, count),
+    ])
+    odds = -3 + 0.5 * rows[:, 0] + 0.8 * rows[:, 1] - 1.5 * rows[:, 3]
+    return rows, generator.random(count) < 1 / (1 + np.exp(-odds))
+
+
+def test_the_fit_finds_the_law_that_made_the_data():
+    model = fit(*sample())
+    assert model.intercept == pytest.approx(-3, abs=0.4)
+    assert model.weights[0] == pytest.approx(0.5, abs=0.1)
+    assert model.weights[1] == pytest.approx(0.8, abs=0.1)
+    assert model.weights[3] == pytest.approx(-1.5, abs=0.3)
+
+
+def test_probabilities_are_calibrated_on_data_it_never_saw():
+    model = fit(*sample())
+    rows, true = sample(seed=1)
+    given = np.array([model.probability(row) for row in rows])
+    for low in (0.1, 0.3, 0.5, 0.7):
+        band = (given >= low) & (given < low + 0.2)
+        assert true[band].mean() == pytest.approx(given[band].mean(), abs=0.06)
+
+
+def test_only_true_or_only_false_candidates_give_no_model():
+    assert fit([(1, 2, 0, 0), (2, 2, 0, 0)], [True, True]) is None
+
+
+def test_unknown_susceptibility_is_told_apart_from_zero():
+    assert features(0.5, np.e, None) == (0.0, 1.0, 0.0, 1.0)
+    assert features(0.5, np.e, 0.0) == (0.0, 1.0, 0.0, 0.0)
+    assert features(1.0, 1.0, 3.0)[:3] == (8.0, 0.0, 0.25)
+
+
+def test_a_model_comes_back_from_metadata_as_it_was():
+    model = Logistic(-1.25, (0.5, 0.75, 1.5, -2.0))
+    assert Logistic.from_plain(model.as_plain()) == model
+    assert set(model.as_plain()) == {"intercept", *FEATURES}
