@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.quantitative_maps.geometry import Vector
+from operators.quantitative_maps.geometry import Vector, inside_mm
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -37,9 +37,7 @@ class Sphere:
 
 def spheres(mask: Mask, *, spacing: Vector, radii_mm: Sequence[float]) -> tuple[Sphere, ...]:
     """The largest sphere inside `mask` around each voxel, of the radii given; no empty ones."""
-    from scipy.ndimage import distance_transform_edt
-
-    depth = distance_transform_edt(mask, spacing)
+    depth = inside_mm(mask, spacing)
     done = np.zeros(mask.shape, bool)
     found = []
     for radius in sorted(radii_mm, reverse=True):

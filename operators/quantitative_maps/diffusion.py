@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.brain_mask import brain_mask
 from operators.errors import StepFailed
-from operators.types import Sample
+from operators.types import Role, Sample
 
 if TYPE_CHECKING:
     from highdicom import Volume
@@ -22,8 +23,9 @@ _FEWEST_DIRECTIONS = 6
 def tensor_maps(volumes: Sequence[Volume], samples: Sequence[Sample]) -> tuple[Volume, Volume]:
     """(FA, MD) of a weighted least squares tensor fit (dipy), one grid, float32.
 
-    FA is a ratio in [0, 1], MD is in mm2/s; both 0 outside the head (median_otsu on the mean
-    b0). Volumes without a b-value, or weighted without a direction (trace images), are left out.
+    FA is a ratio in [0, 1], MD is in mm2/s; both 0 where the mean b0 shows neither brain nor
+    other tissue, drawn generously. Volumes without a b-value, or weighted without a direction
+    (trace images), are left out.
     Raises StepFailed without a b0 or with fewer than six directions.
     """
     from dipy.core.gradients import gradient_table
@@ -33,7 +35,8 @@ def tensor_maps(volumes: Sequence[Volume], samples: Sequence[Sample]) -> tuple[V
     b_values, b_vectors = _gradients([sample for _, sample in pairs])
     _check(b_values, b_vectors)
     signal = np.stack([volume.array for volume, _ in pairs], axis=-1)
-    mask = head_mask(signal[..., b_values <= _B0_BELOW_S_MM2].mean(axis=-1))
+    b0 = signal[..., b_values <= _B0_BELOW_S_MM2].mean(axis=-1)
+    mask = head_mask(b0) | brain_mask(volumes[0].with_array(b0), role=Role.DWI).array
     table = gradient_table(b_values, bvecs=b_vectors, b0_threshold=_B0_BELOW_S_MM2)
     model = TensorModel(table, fit_method="WLS")  # type: ignore[no-untyped-call]
     fit = model.fit(signal[mask])
@@ -75,7 +78,7 @@ def _check(b_values: NDArray, b_vectors: NDArray) -> None:
 
 
 def head_mask(image: NDArray) -> NDArray[np.bool_]:
-    """Voxels of the head, bool: dipy's median_otsu (radius 2, one pass), 2 voxels wider, filled.
+    """Voxels to fit, bool: dipy's median_otsu (radius 2, one pass), 2 voxels wider, filled.
 
     Raises StepFailed when nothing is left.
     """

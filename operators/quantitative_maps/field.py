@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.quantitative_maps.geometry import Vector, grown, inside_mm
+
 GYROMAGNETIC_MHZ_T = 42.577
 """Proton gyromagnetic ratio over 2 pi (CODATA: 42.577 478)."""
 
@@ -63,7 +65,7 @@ def field_map(
     *,
     echo_times_ms: Sequence[float],
     field_strength_t: float,
-    spacing: tuple[float, float, float],
+    spacing: Vector,
 ) -> FieldMap:
     """Field inside a mask from one or more echoes, ascending echo times, phases in radians.
 
@@ -82,7 +84,7 @@ def _fit(
     phases: Sequence[Array],
     mask: Mask,
     times: Sequence[float],
-    spacing: tuple[float, float, float],
+    spacing: Vector,
 ) -> tuple[Array, Array]:
     """(rad/ms, weight) of several echoes.
 
@@ -106,7 +108,7 @@ def _fit(
 
 
 def _coil_offset(
-    magnitude: Array, phase: Array, mask: Mask, spacing: tuple[float, float, float]
+    magnitude: Array, phase: Array, mask: Mask, spacing: Vector
 ) -> Array:
     """Phase at echo time zero, smoothed over 5 mm as a complex number."""
     from scipy.ndimage import gaussian_filter
@@ -135,11 +137,11 @@ def _misfit(
     return np.asarray(total / weights)
 
 
-def reliable(mask: Mask, weight: Array, spacing: tuple[float, float, float]) -> Mask:
+def reliable(mask: Mask, weight: Array, spacing: Vector) -> Mask:
     """The mask without the rim whose phase cannot be trusted; holes inside it stay filled.
 
     Trusted is a weight of half its mean within 40 mm; then parts thinner than 5 mm and loose ones
-    go, and gaps up to 6 mm close again, so that a bleed in the cortex stays. Own choices.
+    go, and gaps up to 8 mm close again, so that a bleed in the cortex stays. Own choices.
     """
     from scipy.ndimage import binary_fill_holes, uniform_filter
 
@@ -147,17 +149,10 @@ def reliable(mask: Mask, weight: Array, spacing: tuple[float, float, float]) -> 
     around = uniform_filter(np.where(mask, weight, 0).astype(np.float32), size)
     share = uniform_filter(mask.astype(np.float32), size)
     trusted = mask & (weight * share > 0.5 * around)
-    core = _largest(_inside_mm(trusted, spacing) > 2.5)
-    grown = trusted & (_inside_mm(~core, spacing) <= 2.5)
-    closed = _inside_mm(_inside_mm(~grown, spacing) <= 3.0, spacing) > 3.0
-    return np.asarray(binary_fill_holes(closed | grown) & mask)
-
-
-def _inside_mm(mask: Mask, spacing: tuple[float, float, float]) -> Array:
-    """Distance of each voxel of `mask` to the outside, mm."""
-    from scipy.ndimage import distance_transform_edt
-
-    return np.asarray(distance_transform_edt(mask, spacing), np.float32)
+    core = _largest(inside_mm(trusted, spacing) > 2.5)
+    opened = trusted & grown(core, spacing, 2.5)
+    closed = inside_mm(grown(opened, spacing, 4.0), spacing) > 4.0
+    return np.asarray(binary_fill_holes(closed | opened) & mask)
 
 
 def _largest(mask: Mask) -> Mask:

@@ -31,6 +31,18 @@ def spacing_mm(volume: Volume) -> Vector:
     return (slice_, row, column)
 
 
+def inside_mm(mask: NDArray[np.bool_], spacing: Vector) -> NDArray[np.float32]:
+    """Distance of each voxel of `mask` to the outside, mm; 0 outside."""
+    from scipy.ndimage import distance_transform_edt
+
+    return np.asarray(distance_transform_edt(mask, spacing), np.float32)
+
+
+def grown(mask: NDArray[np.bool_], spacing: Vector, by_mm: float) -> NDArray[np.bool_]:
+    """`mask` and all within `by_mm` of it."""
+    return np.asarray(inside_mm(~mask, spacing) <= by_mm)
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """A mask's bounding box on a zero-padded grid of a size that FFTs fast."""

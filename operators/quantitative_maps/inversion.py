@@ -14,6 +14,9 @@ Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Terms = list[tuple[Array, Array]]
 
+_SMALL_PPM = np.float32(0.05)
+"""Own choice: the contrast of grey and white matter."""
+
 
 def dipole_kernel(shape: tuple[int, int, int], spacing: Vector, b0: Vector) -> Array:
     """Field of a unit point source in k-space (real FFT layout): 1/3 - (k.b)^2 / k^2, 0 at 0.
@@ -60,23 +63,31 @@ def regularised_inversion(
     """Weighted least squares on the field minus its spherical means, background and all.
 
     Minimises, over chi that is 0 where no sphere fits,
-    |W S (D chi - field)|^2 + smoothness |M grad chi|^2 + shrinkage |chi|^2,
+    |W S (D chi - field)|^2 + smoothness |M grad chi| + shrinkage |chi|,
     with D the dipole kernel and S the spherical mean taken away as in V-SHARP, not undone (single
     step: Chatnuntawech et al., NMR Biomed 2017;30:e3570). W trusts the field where the signal is
     strong; M is 0 at the steepest `edge_fraction` of the magnitude, where susceptibility may jump
-    (Liu et al., NeuroImage 2012;59:2560). Half way, voxels that no susceptibility explains lose
-    weight (MERIT: Liu et al., MRM 2013;69:467). Conjugate gradients from `start`.
+    (Liu et al., NeuroImage 2012;59:2560). Both absolute values are squares up to about 0.05 ppm
+    and are solved as squares reweighted twice, from `start` and half way, by conjugate gradients.
+    Half way too, voxels that no susceptibility explains lose weight (MERIT: Liu et al., MRM
+    2013;69:467).
     """
     inside = known(parts)
-    faces = _smooth_faces(magnitude, inside, edge_fraction)
+    even = _even_faces(magnitude, inside, edge_fraction)
     trust = np.square(np.minimum(weight, 1))
     chi = start * inside
     for _ in range(2):
         terms = [(part.response * kernel, part.where * trust) for part in parts]
+        shrink = np.float32(shrinkage) * _gentle(chi)
+        faces = [
+            np.float32(smoothness) * face * _gentle(np.diff(chi, axis=axis))
+            for axis, face in enumerate(even)
+        ]
 
-        def normal(x: Array, terms: Terms = terms) -> Array:
-            out = _normal(x, terms) + np.float32(smoothness) * _roughness(x, faces)
-            return np.asarray((out + np.float32(shrinkage) * x) * inside)
+        def normal(
+            x: Array, terms: Terms = terms, shrink: Array = shrink, faces: list[Array] = faces
+        ) -> Array:
+            return np.asarray((_normal(x, terms) + _roughness(x, faces) + shrink * x) * inside)
 
         data = [(part.response, part.where * trust) for part in parts]
         right = _projected(field, data, kernel) * inside
@@ -120,7 +131,12 @@ def _explained(
     return np.asarray(np.square(scale / np.maximum(misfit, scale)), np.float32)
 
 
-def _smooth_faces(magnitude: Array, mask: Mask, edge_fraction: float) -> list[Array]:
+def _gentle(values: Array) -> Array:
+    """Weight that makes a square grow like an absolute value beyond 0.05 ppm."""
+    return np.asarray(1 / np.sqrt(1 + np.square(values / _SMALL_PPM)), np.float32)
+
+
+def _even_faces(magnitude: Array, mask: Mask, edge_fraction: float) -> list[Array]:
     """Per axis, 1 between voxels of like magnitude inside the mask, 0 across an edge."""
     steps = [np.abs(np.diff(magnitude, axis=axis)) for axis in range(3)]
     inside = [_both(mask, axis) for axis in range(3)]
@@ -138,7 +154,7 @@ def _both(mask: Mask, axis: int) -> Mask:
 
 
 def _roughness(chi: Array, faces: list[Array]) -> Array:
-    """Transposed gradient of the masked gradient of chi."""
+    """Transposed gradient of the weighted gradient of chi."""
     out = np.zeros_like(chi)
     for axis, face in enumerate(faces):
         flow = np.diff(chi, axis=axis) * face

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from operators.errors import StepFailed
 from operators.quantitative_maps.background import known, local_field, spheres
 from operators.quantitative_maps.field import field_map, reliable
-from operators.quantitative_maps.geometry import Window, b0_direction, spacing_mm, window
+from operators.quantitative_maps.geometry import Window, b0_direction, grown, spacing_mm, window
 from operators.quantitative_maps.inversion import (
     dipole_kernel,
     regularised_inversion,
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _MARGIN_MM = 16.0
 """Zeros around the brain, own choice: the largest sphere fits, and dipole fields fade."""
+_RIM_MM = 3.0
+"""The mask grows by this before V-SHARP takes its rim, so that cortex is not lost; own choice."""
 _FEWEST_VOXELS = 1000
 
 
@@ -43,9 +45,10 @@ def susceptibility(
     outside it, and outside is also what V-SHARP cannot reach at the rim and what is not finite.
     Raises StepFailed when the mask leaves too little to compute on.
     """
-    usable = mask.array & np.all([np.isfinite(p.array) for p in (*phases, *magnitudes)], axis=0)
-    _check_size(int(usable.sum()), "The brain mask holds")
     spacing = spacing_mm(phases[0])
+    finite = np.all([np.isfinite(image.array) for image in (*phases, *magnitudes)], axis=0)
+    _check_size(int((mask.array & finite).sum()), "The brain mask holds")
+    usable = grown(mask.array, spacing, _RIM_MM) & finite
     box = window(usable, spacing, max(_MARGIN_MM, *settings.sphere_radii_mm))
     inside = box.cut(usable)
     amplitude = [_cut(box, volume, inside) for volume in magnitudes]
@@ -67,7 +70,8 @@ def susceptibility(
             smoothness=settings.smoothness, shrinkage=settings.shrinkage,
             edge_fraction=settings.edge_fraction, iterations=settings.iterations,
         )
-    chi = np.where(known(parts), chi - chi[known(parts)].mean(), np.float32(0))
+    brain = known(parts) & box.cut(mask.array)
+    chi = np.where(known(parts), chi - chi[brain].mean(), np.float32(0))
     return phases[0].with_array(box.back(chi))
 
 
