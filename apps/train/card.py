@@ -86,7 +86,7 @@ These are figures on simulated lesions. They say nothing about sensitivity in pa
 Seed {seed}; simulator and recipe of Lentiform {software}; SHA-256 of `models/model.pt`:
 `{digest}`.
 
-Training settings, first stage (patches) and second (whole slices):
+Training settings per stage (patches, then whole slices):
 
 ```json
 {training}

@@ -31,8 +31,9 @@ from operators.lesion_segmenter.training import TrainingSettings, train
 SEED = 20260
 COUNTS: dict[Split, int] = {"train": 24, "validation": 6, "test": 8}
 PATCHES = TrainingSettings(steps=1500, patch=64, batch=8, learning_rate=2e-3)
-"""The first stage, on small patches around lesions; the second, on whole slices, has the defaults
-of TrainingSettings."""
+"""The first stage, on small patches around lesions."""
+SLICES = TrainingSettings(steps=3000)
+"""The second stage, on whole slices, from the weights of the first."""
 
 _log = logging.getLogger("apps.train")
 
@@ -50,7 +51,7 @@ def main(
     make_cohort(plans, cohort)
     files = {split: case_paths(plans, cohort, split) for split in SPLITS}
     patches = PATCHES.model_copy(update={"seed": seed})
-    slices = TrainingSettings(seed=seed)
+    slices = SLICES.model_copy(update={"seed": seed})
     train(files["train"], workdir / "patches", patches, validation=files["validation"])
     best = train(files["train"], workdir / "slices", slices, validation=files["validation"],
                  initial=workdir / "patches" / "model.pt")
