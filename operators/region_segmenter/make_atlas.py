@@ -28,7 +28,8 @@ TISSUE_T1 = 0.5
 """Template T1 between CSF and grey matter; own choice, half of white matter."""
 FAR_MM = 99.0
 JUXTACORTICAL_MM = 4.0
-"""White matter this near the cortex belongs to its lobe (Kim et al., Biol Psychiatry 2008;64:273)."""
+"""White matter this near the cortex belongs to its lobe (Kim et al., Biol Psychiatry
+2008;64:273)."""
 PERIVENTRICULAR_MM = 10.0
 """White matter this near a ventricle is periventricular (DeCarli et al., Stroke 2005;36:50)."""
 NUCLEI = {
@@ -63,7 +64,7 @@ def outline_distance(outline: drawn.Outline, first: Field, second: Field) -> Fie
     return np.asarray((sign * nearest).reshape(len(first), len(second)), dtype=np.float32)
 
 
-def stack_distance(stack: drawn.Stack, shape: tuple[int, int, int], *, axis: int) -> Field:
+def stack_distance(stack: drawn.Stack, shape: tuple[int, ...], *, axis: int) -> Field:
     """Signed distance (mm) to outlines on slices across `axis`; FAR_MM beyond the end slices."""
     centres = [ORIGIN_MM[k] + np.arange(shape[k], dtype=np.float32) for k in range(3)]
     plane = [k for k in range(3) if k != axis]
@@ -168,7 +169,8 @@ def deep_white_matter(white: Field, grey: Field, labels: Labels, csf: Mask) -> M
     core[:31, 101:142, 69:95] = True  # x below 31, y -33 to 7, z -3 to 22 mm
     wall = ((to_ventricle <= 3) & ~temporal) | core
     core_white = (white > 0.5) & ((to_ventricle <= PERIVENTRICULAR_MM) | deep)
-    return lobar & (largest(core_white, opening_mm=2) | wall)
+    found: NDArray[np.bool_] = lobar & (largest(core_white, opening_mm=2) | wall)
+    return found
 
 
 def largest(mask: Mask, *, opening_mm: int = 0) -> Mask:
