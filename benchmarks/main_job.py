@@ -35,8 +35,8 @@ STOCK_STEPS = {
     "DICOMSegmentationWriterOperator": "DICOM writer",
 }
 DIFFERENCES = (
-    "The stock operators take one image: their network sees SWI, and zeros for QSM and T2w, over the "
-    "whole field of view instead of the brain. They compute nothing from magnitude and phase, "
+    "The stock operators take one image: their network sees SWI, and zeros for QSM and T2w, over "
+    "the whole field of view instead of the brain. They compute nothing from magnitude and phase, "
     "register, measure and report nothing, and write one SEG. The main job on the SWI series alone "
     "is the nearest like for like; it still finds the brain and writes SEG, SR, PDF and BIDS. All "
     "processes get the same number of threads."
@@ -193,6 +193,21 @@ def _tail(log: Path) -> str:
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
 
 
+def alternate(work: Path, options: argparse.Namespace) -> tuple[list[Run], list[Run], list[Run]]:
+    """Main job, main job on the SWI series, stock operators; in turn, `options.repeats` times."""
+    whole, alone = simulate(work, options.seed)
+    bundle = work / "model.ts"
+    make = [sys.executable, "-m", "benchmarks.stock_bundle", str(bundle)]
+    subprocess.run([*make, "--models", str(options.models)], check=True, capture_output=True)
+    runs: tuple[list[Run], list[Run], list[Run]] = ([], [], [])
+    for turn in range(options.repeats):
+        print(f"turn {turn + 1} of {options.repeats}", file=sys.stderr, flush=True)
+        runs[0].append(run_main(whole, options.models, work, options.threads))
+        runs[1].append(run_main(alone, options.models, work, options.threads))
+        runs[2].append(run_stock(whole, bundle, work, options.threads))
+    return runs
+
+
 def main() -> None:
     """Simulate, alternate, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -201,24 +216,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--models", type=Path, default=Path("models"))
     options = parser.parse_args()
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        whole, alone = simulate(work, options.seed)
-        bundle = work / "model.ts"
-        make = [sys.executable, "-m", "benchmarks.stock_bundle", str(bundle)]
-        subprocess.run([*make, "--models", str(options.models)], check=True, capture_output=True)
-        load = os.getloadavg()[0]
-        runs: tuple[list[Run], list[Run], list[Run]] = ([], [], [])
-        for turn in range(options.repeats):
-            print(f"turn {turn + 1} of {options.repeats}", file=sys.stderr, flush=True)
-            runs[0].append(run_main(whole, options.models, work, options.threads))
-            runs[1].append(run_main(alone, options.models, work, options.threads))
-            runs[2].append(run_stock(whole, bundle, work, options.threads))
+        runs = alternate(Path(folder), options)
     print(
         f"Simulated study, seed {options.seed}; {options.threads} threads; medians of "
         f"{options.repeats}; {platform.machine()}, Python {platform.python_version()}, "
-        f"monai-deploy-app-sdk {version('monai-deploy-app-sdk')}; load {load:.1f} before the first "
-        "run. Seconds / CPU-seconds of the process while the step ran.\n"
+        f"monai-deploy-app-sdk {version('monai-deploy-app-sdk')}; load {load:.1f} at the start. "
+        "Seconds / CPU-seconds of the process while the step ran.\n"
     )
     print(table(*(median(each) for each in runs)))
     print(f"\n{DIFFERENCES}")

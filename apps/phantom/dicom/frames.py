@@ -37,23 +37,9 @@ def group(**attributes: object) -> Dataset:
 def shared_groups(scan: Scan) -> Dataset:
     """The functional groups that every frame of a series shares."""
     sequence = scan.sequence
-    repetition, flip = decimals([sequence.repetition_time_ms, sequence.flip_angle_deg])
-    is_spin_echo = "SE" in sequence.scanning
     rows, columns = (int(size) for size in scan.volumes[0].pixels.shape[1:])
     return group(
-        MRTimingAndRelatedParametersSequence=[group(
-            RepetitionTime=repetition, FlipAngle=flip,
-            EchoTrainLength=sequence.echo_train_length,
-            RFEchoTrainLength=sequence.echo_train_length if is_spin_echo else 0,
-            GradientEchoTrainLength=0 if is_spin_echo else sequence.echo_train_length,
-            SpecificAbsorptionRateSequence=[group(
-                SpecificAbsorptionRateDefinition="IEC_WHOLE_BODY", SpecificAbsorptionRateValue=0.1,
-            )],
-            GradientOutputType="DB_DT", GradientOutput=50.0,
-            OperatingModeSequence=[group(
-                OperatingModeType="STATIC FIELD", OperatingMode="IEC_NORMAL"
-            )],
-        )],
+        MRTimingAndRelatedParametersSequence=[_timing(scan)],
         MRFOVGeometrySequence=[group(
             InPlanePhaseEncodingDirection="COLUMN", MRAcquisitionFrequencyEncodingSteps=columns,
             MRAcquisitionPhaseEncodingStepsInPlane=rows, PercentSampling="100",
@@ -76,6 +62,25 @@ def shared_groups(scan: Scan) -> Dataset:
         MRAveragesSequence=[group(NumberOfAverages="1")],
         FrameAnatomySequence=[group(
             AnatomicRegionSequence=[coded(BRAIN)], FrameLaterality="U"
+        )],
+    )
+
+
+def _timing(scan: Scan) -> Dataset:
+    sequence = scan.sequence
+    repetition, flip = decimals([sequence.repetition_time_ms, sequence.flip_angle_deg])
+    is_spin_echo = "SE" in sequence.scanning
+    return group(
+        RepetitionTime=repetition, FlipAngle=flip,
+        EchoTrainLength=sequence.echo_train_length,
+        RFEchoTrainLength=sequence.echo_train_length if is_spin_echo else 0,
+        GradientEchoTrainLength=0 if is_spin_echo else sequence.echo_train_length,
+        SpecificAbsorptionRateSequence=[group(
+            SpecificAbsorptionRateDefinition="IEC_WHOLE_BODY", SpecificAbsorptionRateValue=0.1,
+        )],
+        GradientOutputType="DB_DT", GradientOutput=50.0,
+        OperatingModeSequence=[group(
+            OperatingModeType="STATIC FIELD", OperatingMode="IEC_NORMAL"
         )],
     )
 
