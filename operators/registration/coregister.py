@@ -3,133 +3,155 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from operators.brain_mask import brain_mask
-from operators.errors import NothingToAssess
-from operators.registration.quality import assess
+from operators.errors import NothingToAssess, StepFailed
+from operators.registration import images
+from operators.registration.quality import DISPLACEMENT_MM, assess, failure
 from operators.registration.resample import onto
-from operators.registration.rigid import align
+from operators.registration.rigid import Matrix, Target, align, centre_of_mass, pyramid, target
 from operators.registration.settings import RegistrationSettings
-from operators.types import AslKind, CoregisteredStudy, Registration, Role, Series, Study
+from operators.types import CoregisteredStudy, Registration, Role, Series, Study
 
 if TYPE_CHECKING:
     from highdicom import Volume
 
-Matrix = NDArray[np.float64]
-
-REFERENCES: tuple[Role, ...] = (Role.MAGNITUDE, Role.SWI, Role.T1W, Role.T2W)
-"""Roles that can give the grid, the best first."""
-CARRIERS: Mapping[Role, Role] = {Role.FA: Role.DWI, Role.MD: Role.DWI, Role.CBF: Role.ASL}
-"""Maps whose own contrast is poor for registration, and the raw series that carries them."""
-_RAW = (Role.DWI, Role.ASL)
-_B0_S_MM2 = 50.0
-_SWI_TE_FIELD_MS_T = 60.0
+METHOD = (
+    "rigid, Mattes mutual information; quality: share of it lost "
+    f"{DISPLACEMENT_MM:g} mm away"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scene:
-    """What every contrast is registered to."""
+    """One image that others are registered to, with its brain."""
 
-    fixed: Volume
-    brain: Volume
     role: Role
-    settings: RegistrationSettings
+    image: Volume
+    brain: Volume
+    prepared: Target
 
 
 def coregister(study: Study, settings: RegistrationSettings) -> CoregisteredStudy:
-    """Bring every contrast onto the reference grid (GRE magnitude, else SWI, T1w, T2w).
+    """Bring every contrast onto the reference grid: GRE magnitude's, else SWI's, T1w's, T2w's.
 
-    A contrast on the reference grid itself passes unchanged. All others are registered, the
-    headers' pose being only the start; what fails its quality is dropped with the reason. Of a
-    multi-echo series the echo with TE x field nearest 60 ms T (20 ms at 3 T) is kept. Raises
-    NothingToAssess if no series can give the grid.
+    Maps of the gradient echo on the reference grid pass unchanged. Everything else is registered
+    (FA and MD by b0, CBF by M0), the headers' pose being only a start; what does not fit the
+    reference is tried against the T1w. What fails its quality is dropped with the reason. Raises
+    NothingToAssess if no series can give the grid, StepFailed if there is no brain on it.
     """
-    reference = next((role for role in REFERENCES if role in study.series), None)
-    if reference is None:
-        found = ", ".join(study.series) or "none"
-        message = (
-            f"No series can give the reference grid (found: {found}). Send SWI, GRE magnitude, "
-            "T1w or T2w."
-        )
-        raise NothingToAssess(message)
-    fixed = representative(study.series[reference])
-    scene = _Scene(fixed, brain_mask(fixed, role=reference), reference, settings)
+    scene = _reference_scene(study)
     poses: dict[Role, Registration] = {}
-    for role in study.series:
-        if role not in _RAW:
-            carrier = CARRIERS.get(role, role)
-            carrier = carrier if carrier in study.series else role
-            if carrier not in poses:
-                poses[carrier] = _register(study.series[carrier], scene)
+    through: _Scene | None = None
+    for role in _order(study):
+        series = study.series[role]
+        poses[role] = _pose(series, scene, settings)
+        if through is not None and not poses[role].accepted:
+            poses[role] = _chained(series, poses, through, settings)
+        if role is Role.T1W and poses[role].accepted and scene.role is not Role.T1W:
+            through = _second_scene(series, scene, poses[role].matrix_lps_mm)
     return _assemble(study, scene, poses)
 
 
-def representative(series: Series) -> Volume:
-    """The volume that stands for a series: mean b0, M0 or control, mean over echoes, or itself."""
-    chosen = [
-        volume
-        for volume, sample in zip(series.volumes, series.samples, strict=True)
-        if (sample.b_value_s_mm2 or 0.0) <= _B0_S_MM2 and sample.asl is not AslKind.LABEL
-    ]
-    m0 = [
-        volume
-        for volume, sample in zip(series.volumes, series.samples, strict=True)
-        if sample.asl is AslKind.M0
-    ]
-    volumes = m0 or chosen or list(series.volumes)
-    mean = np.mean([volume.array for volume in volumes], axis=0, dtype=np.float32)
-    return volumes[0].with_array(mean)
+def _order(study: Study) -> list[Role]:
+    """The roles that are registered, T1w first, since others may go through it."""
+    carriers = {images.carrier(role, study) for role in study.series if role not in images.RAW}
+    return sorted(carriers, key=lambda role: (role is not Role.T1W, role.value))
 
 
-def shown_echo(series: Series) -> Volume:
-    """The volume whose echo time suits SWI best: TE x field nearest 60 ms T; the first if unknown.
-
-    20 ms at 3 T and 40 ms at 1.5 T are the usual settings (Haacke et al., AJNR 2009;30:19).
-    """
-    field = series.acquisition.field_strength_t or 3.0
-    echoes = [sample.echo_time_ms or 0.0 for sample in series.samples]
-    return series.volumes[int(np.argmin([abs(e * field - _SWI_TE_FIELD_MS_T) for e in echoes]))]
-
-
-def _register(series: Series, scene: _Scene) -> Registration:
-    moving = representative(series)
-    if series.role is scene.role or moving.geometry_equal(scene.fixed):
-        return Registration(
-            series.role, series.role, np.eye(4), "same grid", 1.0, True, "lies on the grid"
+def _reference_scene(study: Study) -> _Scene:
+    role = next((role for role in images.REFERENCES if role in study.series), None)
+    if role is None:
+        raise NothingToAssess(
+            f"No series can give the reference grid (found: {', '.join(study.series) or 'none'}). "
+            "Send SWI, GRE magnitude, T1w or T2w."
         )
-    starts = [np.eye(4), _centred(moving, scene)]
+    image = images.representative(study.series[role])
+    brain = brain_mask(image, role=role)
+    if not brain.array.any():
+        raise StepFailed(
+            f"No brain was found in the {role.value} series, which gives the grid of all results. "
+            "Send a series of the whole head, or correct the roles in section dicom_loader."
+        )
+    return _Scene(role, image, brain, target(image, brain))
+
+
+def _second_scene(series: Series, scene: _Scene, matrix: Matrix) -> _Scene:
+    """A registered series as something to register to; its brain is that of the reference."""
+    image = images.representative(series)
+    brain = scene.brain.with_array(scene.brain.array.astype(np.float32))
+    inside = onto(brain, image, np.linalg.inv(matrix)).array > 0.5
+    mask = image.with_array(inside)
+    return _Scene(series.role, image, mask, target(image, mask))
+
+
+def _pose(series: Series, scene: _Scene, settings: RegistrationSettings) -> Registration:
+    """The pose of a series in the scene, accepted or not."""
+    moving = images.representative(series)
+    is_echo = series.role in images.GRADIENT_ECHO and scene.role in images.GRADIENT_ECHO
+    if series.role is scene.role or (is_echo and images.same_grid(moving, scene.image)):
+        return _registration(series.role, np.eye(4), "same acquisition, same grid", 1.0, "")
+    if series.role is Role.PHASE:
+        reason = "wrapped phase cannot be interpolated onto the grid of the reference"
+        return _registration(series.role, np.eye(4), METHOD, 0.0, reason)
+    if not moving.array.std() > 0:
+        return _registration(series.role, np.eye(4), METHOD, 0.0, "it is empty")
+    plain = _fit(series, moving, scene, scene.prepared, settings)
+    if plain.accepted:
+        return plain
+    level = target(images.without_shading(scene.image), scene.brain)
+    evened = _fit(series, images.without_shading(moving), scene, level, settings)
+    return evened if evened.accepted else plain
+
+
+def _fit(
+    series: Series, moving: Volume, scene: _Scene, fixed: Target, settings: RegistrationSettings
+) -> Registration:
+    """`moving` registered to `fixed`, judged."""
+    same_frame = images.same_frame(moving, scene.image)
+    starts = [np.eye(4)]
+    if not same_frame:
+        starts.append(_centred(moving, scene, series.role))
+    levels = pyramid(moving)
     try:
-        matrix = align(scene.fixed, moving, brain=scene.brain, starts=starts)
+        matrix = align(fixed, levels, starts=starts)
     except RuntimeError:
-        reason = "its field of view does not meet the brain"
-        return _verdict(series, np.eye(4), 0.0, reason)
-    quality = assess(scene.fixed, moving, matrix, brain=scene.brain)
-    settings = scene.settings
-    turn, shift = _movement(matrix, scene.brain)
-    reason = ""
-    if turn > settings.max_rotation_deg or shift > settings.max_shift_mm:
-        reason = f"registration moved it by {turn:.0f} degrees and {shift:.0f} mm: not plausible"
-    elif quality.sharpness < settings.min_sharpness:
-        reason = (
-            f"registration failed: displaced by 6 mm it fits as well (sharpness "
-            f"{quality.sharpness:.2f}, wanted {settings.min_sharpness:.2f})"
-        )
-    elif quality.overlap < settings.min_overlap:
-        reason = f"it covers {100 * quality.overlap:.0f} % of the brain"
-    return _verdict(series, matrix, quality.sharpness, reason)
+        reason = "registration failed: its field of view does not meet the brain"
+        return _registration(series.role, np.eye(4), METHOD, 0.0, reason)
+    quality = assess(fixed, levels, matrix)
+    reason = failure(quality, settings, same_frame=same_frame)
+    return _registration(series.role, matrix, METHOD, quality.sharpness, reason)
 
 
-def _verdict(series: Series, matrix: Matrix, quality: float, reason: str) -> Registration:
-    return Registration(
-        series.role, series.role, matrix,
-        "rigid, Mattes mutual information; quality: share of it lost 6 mm away",
-        quality, not reason, reason or "registered",
-    )
+def _chained(
+    series: Series, poses: Mapping[Role, Registration], through: _Scene,
+    settings: RegistrationSettings,
+) -> Registration:
+    """The pose by way of the T1w where that one is accepted, else the rejected direct one."""
+    pose = _pose(series, through, settings)
+    if not pose.accepted:
+        return poses[series.role]
+    matrix = pose.matrix_lps_mm @ poses[through.role].matrix_lps_mm
+    return replace(pose, matrix_lps_mm=matrix, method=f"through {through.role.value}: {METHOD}")
+
+
+def _registration(
+    role: Role, matrix: Matrix, method: str, quality: float, failed: str
+) -> Registration:
+    return Registration(role, role, matrix, method, quality, not failed, failed or "registered")
+
+
+def _centred(moving: Volume, scene: _Scene, role: Role) -> Matrix:
+    """Brain centre onto brain centre: where the headers share no frame of reference."""
+    brain = brain_mask(moving, role=role)
+    centre = centre_of_mass(brain) if brain.array.any() else np.asarray(moving.center_position)
+    matrix = np.eye(4)
+    matrix[:3, 3] = centre - scene.prepared.centre_lps_mm
+    return matrix
 
 
 def _assemble(
@@ -139,36 +161,13 @@ def _assemble(
     registrations: dict[Role, Registration] = {}
     dropped: dict[Role, str] = {}
     for role, series in study.series.items():
-        if role in _RAW:
+        if role in images.RAW:
             continue
-        carrier = CARRIERS.get(role, role)
-        pose = poses[carrier if carrier in poses else role]
-        registrations[role] = Registration(
-            role, pose.carrier, pose.matrix_lps_mm, pose.method, pose.quality, pose.accepted,
-            pose.reason,
-        )
+        pose = replace(poses[images.carrier(role, study)], role=role)
+        volume = images.shown(series, study)
+        registrations[role] = pose
         if pose.accepted:
-            contrasts[role] = onto(shown_echo(series), scene.fixed, pose.matrix_lps_mm)
+            contrasts[role] = onto(volume, scene.image, pose.matrix_lps_mm)
         else:
             dropped[role] = pose.reason
     return CoregisteredStudy(study, scene.role, contrasts, registrations, scene.brain, dropped)
-
-
-def _centred(moving: Volume, scene: _Scene) -> Matrix:
-    """Centre of the moving field of view onto the brain's centre: for headers that lie."""
-    matrix = np.eye(4)
-    matrix[:3, 3] = np.asarray(moving.center_position) - _brain_centre(scene.brain)
-    return matrix
-
-
-def _movement(matrix: Matrix, brain: Volume) -> tuple[float, float]:
-    """Rotation in degrees, and how far the brain's centre moves in mm."""
-    cosine = np.clip((np.trace(matrix[:3, :3]) - 1) / 2, -1, 1)
-    centre = _brain_centre(brain)
-    moved = matrix[:3, :3] @ centre + matrix[:3, 3]
-    return float(np.degrees(np.arccos(cosine))), float(np.linalg.norm(moved - centre))
-
-
-def _brain_centre(brain: Volume) -> Matrix:
-    centre: Matrix = np.argwhere(brain.array).mean(axis=0)
-    return brain.affine[:3, :3] @ centre + brain.affine[:3, 3]

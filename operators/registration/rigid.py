@@ -1,8 +1,8 @@
-"""Rigid registration of one image to another: SimpleITK, behind one function.
+"""Rigid registration of one image to another: SimpleITK, behind a few functions.
 
 Mutual information of Mattes et al., IEEE Trans Med Imaging 2003;22:120, on a pyramid from 8 to
-2 mm, regular-step gradient descent. Points of the fixed image inside its brain are compared; the
-sampling is regular and the number of threads fixed, so that the same input gives the same matrix.
+2 mm, regular-step gradient descent. Points of the fixed image in its brain are compared; where
+they lie and the number of threads are fixed, so that the same input gives the same matrix.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BINS = 32
 _ITERATIONS = 200
 _RELAXATION = 0.9
 _SEED = 7
-_THREADS = 2
+_THREADS = 1  # with more, sums come in another order and the last digits differ from run to run
 
 
 class Resolution(NamedTuple):
@@ -38,123 +38,170 @@ class Resolution(NamedTuple):
     share: float
 
 
-_PYRAMID = (
-    Resolution(8.0, 4.0, 0.2, 1.0),
-    Resolution(4.0, 1.0, 0.05, 0.5),
+_FINE_TO_COARSE = (
     Resolution(2.0, 0.25, 0.01, 0.25),
+    Resolution(4.0, 1.0, 0.05, 0.5),
+    Resolution(8.0, 4.0, 0.2, 1.0),
 )
+
+Pyramid = tuple[Any, ...]
+"""One image at 2, 4 and 8 mm, as SimpleITK images in LPS mm."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Level:
-    """Both images at one resolution, as SimpleITK images (LPS mm), and the fixed mask."""
+class Target:
+    """What images are registered to: its pyramid, the brain at each level, the brain's centre."""
 
-    fixed: Any
-    mask: Any
-    moving: Any
+    images: Pyramid
+    brains: Pyramid
+    centre_lps_mm: Matrix
 
 
-def align(
-    fixed: Volume, moving: Volume, *, brain: Volume, starts: Sequence[Matrix]
-) -> Matrix:
+def target(fixed: Volume, brain: Volume) -> Target:
+    """Prepare `fixed`, any contrast; `brain` is bool on its grid and not empty.
+
+    One voxel more than the brain is compared at each level: its border is its clearest feature.
+    """
+    sitk = _sitk()
+    mask = brain.with_array(brain.array.astype(np.uint8)).to_simpleitk()
+    brains = tuple(
+        sitk.BinaryDilate(_cut(mask, r.spacing_mm, sitk.sitkNearestNeighbor), [1, 1, 1])
+        for r in _FINE_TO_COARSE
+    )
+    return Target(pyramid(fixed), brains, centre_of_mass(brain))
+
+
+def pyramid(volume: Volume) -> Pyramid:
+    """`volume` at 2, 4 and 8 mm; what is not finite counts as zero."""
+    sitk = _sitk()
+    array = np.nan_to_num(volume.array.astype(np.float32), posinf=0.0, neginf=0.0)
+    image = volume.with_array(array).to_simpleitk()
+    levels = []
+    for resolution in _FINE_TO_COARSE:
+        image = _cut(_blurred(image, resolution.spacing_mm), resolution.spacing_mm,
+                     sitk.sitkBSpline)
+        levels.append(image)
+    return tuple(levels)
+
+
+def align(fixed: Target, moving: Pyramid, *, starts: Sequence[Matrix]) -> Matrix:
     """The rigid matrix (4, 4) that maps fixed points to moving points, LPS mm.
 
-    `fixed` and `moving` are three-dimensional images of any contrast, `brain` is bool on the grid
-    of `fixed`. Of `starts`, that with the highest mutual information at 8 mm begins. Raises
-    RuntimeError (of SimpleITK) where no fixed brain point lies in the moving field of view.
+    Each of `starts` (4, 4) goes on from where 8 mm leads it, and from itself, since 8 mm can
+    mistake the scalp for the brain; of all these the best fit at 4 mm is refined at 2 mm. Raises
+    RuntimeError (SimpleITK's) where a start puts no brain point into the moving image.
     """
-    centre = _centre(brain)
-    first, *finer = [(_level(fixed, moving, brain, r.spacing_mm), r) for r in _PYRAMID]
-    coarse = [_optimised(*first, _euler(start, centre)) for start in starts]
-    _, pose = min(coarse, key=lambda pair: pair[0])
-    for level, resolution in finer:
-        _, pose = _optimised(level, resolution, pose)
+    headers = [_euler(start, fixed.centre_lps_mm) for start in starts]
+    coarse = [_optimised(fixed, moving, 2, pose)[1] for pose in headers]
+    finer = [_optimised(fixed, moving, 1, pose) for pose in (*coarse, *headers)]
+    _, best = min(finer, key=lambda pair: pair[0])
+    return _matrix(_optimised(fixed, moving, 0, best)[1])
+
+
+def refined(fixed: Target, moving: Pyramid, start: Matrix) -> Matrix:
+    """`align` from 4 mm on, for a `start` that is nearly right."""
+    pose = _euler(start, fixed.centre_lps_mm)
+    for level in (1, 0):
+        _, pose = _optimised(fixed, moving, level, pose)
     return _matrix(pose)
 
 
-def _optimised(level: Level, resolution: Resolution, pose: Any) -> tuple[float, Any]:
-    """Metric (lower is better) and pose after one level of the pyramid."""
-    import SimpleITK as sitk
+def mirrored(moving: Pyramid, plane_point: Matrix, plane_normal: Matrix) -> Pyramid:
+    """The images reflected in a plane (point and unit normal, LPS mm); voxels stay as they are."""
+    sitk = _sitk()
+    turn = np.eye(3) - 2.0 * np.outer(plane_normal, plane_normal)
+    images = []
+    for level in moving:
+        image = sitk.Image(level)
+        image.SetOrigin((plane_point + turn @ (level.GetOrigin() - plane_point)).tolist())
+        image.SetDirection((turn @ np.reshape(level.GetDirection(), (3, 3))).ravel().tolist())
+        images.append(image)
+    return tuple(images)
 
+
+def centre_of_mass(mask: Volume) -> Matrix:
+    """Centre of a mask, (3,), LPS mm."""
+    index = np.argwhere(mask.array).mean(axis=0)
+    return np.asarray(mask.affine[:3, :3] @ index + mask.affine[:3, 3], np.float64)
+
+
+def mutual_information(fixed: Target, moving: Pyramid, matrix: Matrix) -> float:
+    """Mutual information, nats, of the brain's points at 2 mm under `matrix`; 0 if none is met."""
+    method = _method(fixed, 0)
+    method.SetInitialTransform(_euler(matrix, fixed.centre_lps_mm))
+    try:
+        return -float(method.MetricEvaluate(fixed.images[0], moving[0]))
+    except RuntimeError:
+        return 0.0
+
+
+def _optimised(fixed: Target, moving: Pyramid, level: int, pose: Any) -> tuple[float, Any]:
+    """Metric (lower is better) and pose after one level of the pyramid."""
+    sitk = _sitk()
     pose = sitk.Euler3DTransform(pose)
-    method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(_THREADS)
-    method.SetMetricAsMattesMutualInformation(_BINS)
-    method.SetMetricFixedMask(level.mask)
-    method.SetMetricSamplingStrategy(method.REGULAR)
-    method.SetMetricSamplingPercentage(resolution.share, _SEED)
-    method.SetInterpolator(sitk.sitkLinear)
+    method = _method(fixed, level)
+    resolution = _FINE_TO_COARSE[level]
     method.SetOptimizerAsRegularStepGradientDescent(
         resolution.first_step_mm, resolution.last_step_mm, _ITERATIONS,
         relaxationFactor=_RELAXATION, gradientMagnitudeTolerance=1e-8,
     )
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(pose, inPlace=True)
-    method.Execute(level.fixed, level.moving)
+    method.Execute(fixed.images[level], moving[level])
     return float(method.GetMetricValue()), pose
 
 
-def _level(fixed: Volume, moving: Volume, brain: Volume, spacing_mm: float) -> Level:
-    import SimpleITK as sitk
+def _method(fixed: Target, level: int) -> Any:
+    sitk = _sitk()
+    method: Any = sitk.ImageRegistrationMethod()
+    method.SetNumberOfThreads(_THREADS)
+    method.SetMetricAsMattesMutualInformation(_BINS)
+    method.SetMetricFixedMask(fixed.brains[level])
+    method.SetMetricSamplingStrategy(method.REGULAR)
+    method.SetMetricSamplingPercentage(_FINE_TO_COARSE[level].share, _SEED)
+    method.SetInterpolator(sitk.sitkLinear)
+    return method
 
-    near_brain = sitk.BinaryDilate(_coarse_mask(brain, spacing_mm), [1, 1, 1])
-    return Level(_smooth(fixed, spacing_mm), near_brain, _smooth(moving, spacing_mm))
+
+def _sitk() -> Any:
+    """SimpleITK, which is heavy and has no types."""
+    import SimpleITK
+
+    return SimpleITK
 
 
-def _smooth(volume: Volume, spacing_mm: float) -> Any:
-    """Voxels of about `spacing_mm`: finer ones are blurred, coarser ones splined."""
-    import SimpleITK as sitk
-
-    array = np.nan_to_num(volume.array.astype(np.float32), posinf=0.0, neginf=0.0)
-    image = volume.with_array(array).to_simpleitk()
-    spacing = image.GetSpacing()
-    blurred = [max(spacing_mm**2 - step**2, 0.0) ** 0.5 * 0.5 for step in spacing]
-    for axis, sigma_mm in enumerate(blurred):
-        if sigma_mm > 0.1:
+def _blurred(image: Any, spacing_mm: float) -> Any:
+    """Blurred along the axes whose voxels are finer than `spacing_mm`."""
+    sitk = _sitk()
+    for axis, step_mm in enumerate(image.GetSpacing()):
+        sigma_mm = 0.5 * max(spacing_mm**2 - step_mm**2, 0.0) ** 0.5
+        if sigma_mm > 0.1 and image.GetSize()[axis] > 3:
             image = sitk.RecursiveGaussian(image, sigma_mm, direction=axis)
-    return _on_spacing(image, spacing_mm, sitk.sitkBSpline)
+    return image
 
 
-def _coarse_mask(mask: Volume, spacing_mm: float) -> Any:
-    import SimpleITK as sitk
-
-    image = mask.with_array(mask.array.astype(np.uint8)).to_simpleitk()
-    return _on_spacing(image, spacing_mm, sitk.sitkNearestNeighbor)
-
-
-def _on_spacing(image: Any, spacing_mm: float, interpolator: int) -> Any:
-    import SimpleITK as sitk
-
+def _cut(image: Any, spacing_mm: float, interpolator: int) -> Any:
+    """The same box in voxels of about `spacing_mm`."""
+    sitk = _sitk()
     old = np.array(image.GetSpacing())
-    size = np.maximum(np.round(old * image.GetSize() / spacing_mm), 1)
-    new = old * image.GetSize() / size
+    box_mm = old * image.GetSize()
+    size = np.maximum(np.round(box_mm / spacing_mm), 1)
+    new = box_mm / size
+    direction = np.reshape(image.GetDirection(), (3, 3))
+    origin = np.add(image.GetOrigin(), direction @ (0.5 * (new - old)))
     return sitk.Resample(
-        image, [int(n) for n in size], sitk.Transform(), interpolator,
-        _first_centre(image, new), new.tolist(), image.GetDirection(), 0.0, image.GetPixelID(),
+        image, [int(n) for n in size], sitk.Transform(), interpolator, origin.tolist(),
+        new.tolist(), image.GetDirection(), 0.0, image.GetPixelID(),
     )
 
 
-def _first_centre(image: Any, spacing: Matrix) -> list[float]:
-    """Centre of the first voxel when the same box is cut into voxels of `spacing`."""
-    direction = np.reshape(image.GetDirection(), (3, 3))
-    shift = direction @ (0.5 * (spacing - image.GetSpacing()))
-    return [float(x) for x in np.add(image.GetOrigin(), shift)]
-
-
-def _centre(brain: Volume) -> list[float]:
-    """Centre of mass of the brain, LPS mm."""
-    index = np.argwhere(brain.array).mean(axis=0)
-    return [float(x) for x in brain.affine[:3, :3] @ index + brain.affine[:3, 3]]
-
-
-def _euler(matrix: Matrix, centre: list[float]) -> Any:
-    import SimpleITK as sitk
-
-    pose = sitk.Euler3DTransform()
-    pose.SetCenter(centre)
+def _euler(matrix: Matrix, centre_lps_mm: Matrix) -> Any:
+    sitk = _sitk()
+    pose: Any = sitk.Euler3DTransform()
+    pose.SetCenter(centre_lps_mm.tolist())
     pose.SetMatrix(matrix[:3, :3].ravel().tolist(), 1e-6)
-    turned = matrix[:3, :3] @ centre + matrix[:3, 3]
-    pose.SetTranslation((turned - centre).tolist())
+    turned = matrix[:3, :3] @ centre_lps_mm + matrix[:3, 3]
+    pose.SetTranslation((turned - centre_lps_mm).tolist())
     return pose
 
 
