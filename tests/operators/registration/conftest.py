@@ -76,8 +76,8 @@ def make_head(seed: int) -> Head:
     for side in (-1, 1):
         shift = rng.uniform(-2, 2, 3)
         near = lambda cx, cy, cz, rx, ry, rz: (  # noqa: E731
-            ((x - side * cx - shift[0]) / rx) ** 2 + ((y - cy - shift[1]) / ry) ** 2
-            + ((z - cz - shift[2]) / rz) ** 2 < 1
+            ((x - side * cx - shift[0]) / rx) ** 2 + ((y - cy - shift[1]) / ry) ** 2  # noqa: B023
+            + ((z - cz - shift[2]) / rz) ** 2 < 1  # noqa: B023
         )
         tissue[near(26, 0, 0, 8, 18, 10)] = 6
         tissue[near(12, -12, 12, 6, 10, 8)] = 6

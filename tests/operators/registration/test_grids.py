@@ -53,7 +53,8 @@ def test_t1w_gives_the_grid_where_there_is_no_susceptibility(head: Head) -> None
     assert result.brain.geometry_equal(t1w)
     cbf = result.contrasts[Role.CBF]
     assert cbf.geometry_equal(t1w)
-    z_mm = (np.indices(cbf.spatial_shape)[0] * cbf.spacing[0] + cbf.affine[2, 3])[result.brain.array]
+    heights = np.indices(cbf.spatial_shape)[0] * cbf.spacing[0] + cbf.affine[2, 3]
+    z_mm = heights[result.brain.array]
     known = np.isfinite(cbf.array[result.brain.array])
     assert known[(z_mm > -17) & (z_mm < 45)].all()
     assert not known[(z_mm < -26) | (z_mm > 55)].any()
