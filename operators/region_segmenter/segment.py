@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SOURCES: tuple[Role, ...] = (Role.T1W, Role.T2W, Role.MAGNITUDE, Role.SWI)
 """Contrasts that can carry the template, the best first; only T1w allows the deformation."""
 
+RIM_MM = 4.0
+"""Own choice: how far a gyrus may reach beyond the template's outline."""
+
 
 def segment_regions(
     study: CoregisteredStudy, settings: RegionSettings
@@ -53,11 +56,23 @@ def segment_regions(
     labels = bring(load_atlas(), study.brain, transform, labels=True)
     return RegionMap(
         labels=labels,
-        brain=brain.with_array(np.asarray(brain.array) > 0),
+        brain=whole_brain(brain, study.brain),
         source=source,
         method=_method(deformable),
         quality=overlap,
     )
+
+
+def whole_brain(template: Volume, image: Volume) -> Volume:
+    """The template's brain, and what the image's own mask adds within `RIM_MM` of it.
+
+    The template's outline is smooth and cuts gyri that reach farther out; lesions lie there too.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    inside = np.asarray(template.array) > 0
+    near = distance_transform_edt(~inside, sampling=template.spacing) <= RIM_MM
+    return template.with_array(inside | (near & np.asarray(image.array)))
 
 
 def dice(first: NDArray[Any], second: NDArray[Any], *, where: NDArray[np.bool_]) -> float:
