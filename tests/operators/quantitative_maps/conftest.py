@@ -137,7 +137,7 @@ def study(*members: Series) -> Study:
     return Study("1.2.3", Dataset(), {one.role: one for one in members}, ())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def gradient_echo(head: Head) -> tuple[Series, Series]:
     samples = tuple(Sample(echo_time_ms=time) for time in ECHO_TIMES_MS)
     return (

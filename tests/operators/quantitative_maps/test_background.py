@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 from operators.quantitative_maps.background import (
     Sphere,
@@ -35,12 +36,13 @@ def source(z: float, y: float, x: float, ppm: float) -> NDArray[np.float64]:
     return np.where(r > 4, outside, 0)
 
 
-def test_every_voxel_deeper_than_the_smallest_sphere_has_one(parts: tuple[Sphere, ...]) -> None:
-    from scipy.ndimage import distance_transform_edt
-
-    counts = sum(part.where.astype(int) for part in parts)
-    assert counts.max() == 1
-    assert np.array_equal(known(parts), distance_transform_edt(BRAIN, SPACING) > 2.0)
+def test_every_voxel_has_one_sphere_at_most_and_the_deep_ones_have_one(
+    parts: tuple[Sphere, ...]
+) -> None:
+    depth = distance_transform_edt(BRAIN, SPACING)
+    assert sum(part.where.astype(int) for part in parts).max() == 1
+    assert known(parts)[depth > 4.0].all()
+    assert not known(parts)[depth <= 2.0].any()
 
 
 def test_a_constant_has_no_response(parts: tuple[Sphere, ...]) -> None:
@@ -50,7 +52,7 @@ def test_a_constant_has_no_response(parts: tuple[Sphere, ...]) -> None:
 def test_a_field_from_outside_goes(parts: tuple[Sphere, ...]) -> None:
     outside = (0.01 * X + 0.02 * Z + 4e-4 * (X**2 - Y**2) + 2e-4 * X * Z) * BRAIN
     left = local_field(outside.astype(np.float32), parts, threshold=0.05)
-    assert left[known(parts)].std() < 0.02 * outside[known(parts)].std()
+    assert left[known(parts)].std() < 0.01 * outside[known(parts)].std()
 
 
 def test_a_source_near_the_brain_goes_and_one_inside_stays(parts: tuple[Sphere, ...]) -> None:

@@ -12,7 +12,7 @@ from operators.quantitative_maps import maps
 from operators.quantitative_maps.gradient_echo import paired_echoes
 from operators.quantitative_maps.maps import add_maps
 from operators.quantitative_maps.settings import QsmSettings, QuantitativeMapsSettings
-from operators.types import Acquisition, AslKind, Role, Sample, Series, Unit
+from operators.types import Acquisition, AslKind, Role, Sample, Series, Study, Unit
 
 from .conftest import ECHO_TIMES_MS, Head, series, study
 
@@ -20,9 +20,15 @@ FAST = QuantitativeMapsSettings(qsm=QsmSettings(inversion="tkd"))
 Echoes = tuple[Series, Series]
 
 
-def test_magnitude_and_phase_give_swi_projection_and_qsm(gradient_echo: Echoes) -> None:
+@pytest.fixture(scope="module")
+def found(gradient_echo: Echoes) -> Study:
+    return add_maps(study(*gradient_echo), FAST)
+
+
+def test_magnitude_and_phase_give_swi_projection_and_qsm(
+    gradient_echo: Echoes, found: Study
+) -> None:
     magnitude, phase = gradient_echo
-    found = add_maps(study(magnitude, phase), FAST)
     assert set(found.series) == {Role.MAGNITUDE, Role.PHASE, Role.SWI, Role.MIP, Role.QSM}
     swi, mip, qsm = (found.series[role] for role in (Role.SWI, Role.MIP, Role.QSM))
     assert swi.derived_from == qsm.derived_from == (Role.MAGNITUDE, Role.PHASE)
@@ -34,8 +40,9 @@ def test_magnitude_and_phase_give_swi_projection_and_qsm(gradient_echo: Echoes) 
     assert all("computed from" in one.reason for one in (swi, mip, qsm))
 
 
-def test_every_derived_volume_lies_where_its_source_lies(gradient_echo: Echoes) -> None:
-    found = add_maps(study(*gradient_echo), FAST)
+def test_every_derived_volume_lies_where_its_source_lies(
+    gradient_echo: Echoes, found: Study
+) -> None:
     source = gradient_echo[0].volumes[0]
     for role in (Role.SWI, Role.MIP, Role.QSM):
         made = found.series[role].volumes[0]
