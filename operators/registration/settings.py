@@ -20,7 +20,7 @@ class RegistrationSettings(BaseModel):
         description="Millimetres the brain's centre may move from the pose the headers give.",
     )
     min_sharpness: float = Field(
-        default=0.04, ge=0, lt=1,
+        default=0.1, ge=0, lt=1,
         description="Least share (0 to 1) of mutual information that must be lost when the found "
         "pose is displaced by 6 mm; images that do not belong together lose next to nothing.",
     )
