@@ -22,7 +22,7 @@ class RegistrationSettings(BaseModel):
     min_sharpness: float = Field(
         default=0.1, ge=0, lt=1,
         description="Least share (0 to 1) of mutual information that must be lost when the found "
-        "pose is displaced by 6 mm; images that do not belong together lose next to nothing.",
+        "pose is displaced by 3 mm; images that do not belong together lose next to nothing.",
     )
     min_overlap: float = Field(
         default=0.05, ge=0, le=1,
