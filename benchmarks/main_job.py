@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 import statistics
@@ -42,6 +43,7 @@ DIFFERENCES = (
     "processes get the same number of threads."
 )
 SWI_DESCRIPTION = "SWI_Images"
+SAMPLED_EVERY_S = 0.02
 STACK = "ulimit -s 32768 2>/dev/null; exec "
 
 
@@ -69,11 +71,24 @@ def measure(command: Sequence[str], *, threads: int, log: Path) -> tuple[Cost, i
         begun = time.monotonic()
         shell = ["bash", "-c", STACK + shlex.join(command)]
         child = subprocess.Popen(shell, stdout=stream, stderr=stream, env=environment)
-        _, status, usage = os.wait4(child.pid, 0)
+        peak_kib, ended = 0, 0
+        while not ended:
+            time.sleep(SAMPLED_EVERY_S)
+            peak_kib = max(peak_kib, _peak_kib(child.pid))
+            ended, status, usage = os.wait4(child.pid, os.WNOHANG)
         seconds = time.monotonic() - begun
     child.returncode = os.waitstatus_to_exitcode(status)
-    cpu = usage.ru_utime + usage.ru_stime
-    return Cost(seconds, cpu, usage.ru_maxrss / 1024), child.returncode
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, peak_kib / 1024), child.returncode
+
+
+def _peak_kib(pid: int) -> int:
+    """High-water mark of resident memory; 0 for a process that has ended.
+
+    Not ru_maxrss: Linux starts a child's at what its parent held.
+    """
+    text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    found = re.search(r"VmHWM:\s+(\d+) kB", text)
+    return int(found[1]) if found else 0
 
 
 def run_main(study: Path, models: Path, work: Path, threads: int) -> Run:

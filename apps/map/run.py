@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import resource
 import sys
@@ -82,13 +83,14 @@ def report_error(error: LentiformError) -> ExitCode:
 
 
 def _prepare_process(threads: int) -> None:
-    """Quiet Holoscan, give its threads the stack it asks for, bound the numeric libraries.
+    """Quiet Holoscan and the SDK, not the rooms; a stack of Holoscan's size; bounded threads.
 
     Warnings of the DICOM libraries quote header values, patient names among them: they stay
     silent unless PYTHONWARNINGS asks for them.
     """
     if "PYTHONWARNINGS" not in os.environ:
         warnings.simplefilter("ignore")
+    logging.getLogger("operators").setLevel(logging.WARNING)
     os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "CRITICAL")
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", str(threads))

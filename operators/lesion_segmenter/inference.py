@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -81,6 +82,18 @@ def to_channels_last(network: nn.Module) -> nn.Module:
     return placed
 
 
+@contextmanager
+def _root_logger_kept() -> Iterator[None]:
+    """OpenVINO's converter sets the level and handlers of the root logger, for every library."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.handlers[:] = handlers
+
+
 def _openvino_runner(network: nn.Module) -> Runner:
     """OpenVINO on the CPU, fp32: the probabilities are torch's to about 1e-6."""
     import openvino as ov
@@ -88,10 +101,11 @@ def _openvino_runner(network: nn.Module) -> Runner:
 
     channels = next(network.parameters()).shape[1]
     whole = torch.nn.Sequential(network.eval(), torch.nn.Softmax(dim=1))
-    model = ov.convert_model(
-        whole, example_input=torch.zeros(1, channels, STRIDE, STRIDE),
-        input=[ov.PartialShape([-1, channels, -1, -1])],
-    )
+    with _root_logger_kept():
+        model = ov.convert_model(
+            whole, example_input=torch.zeros(1, channels, STRIDE, STRIDE),
+            input=[ov.PartialShape([-1, channels, -1, -1])],
+        )
     compiled = ov.Core().compile_model(
         model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     )

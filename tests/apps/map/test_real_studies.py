@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from operators.errors import ExitCode
-from operators.labels import LNC_NAMES
+from operators.labels import LESIONS, LNC_NAMES, NOT_EVALUATED
 
 DATA = Path(__file__).resolve().parents[3] / "../shared/data"
 STUDIES = {
@@ -74,7 +74,11 @@ def test_exit_code_json_manifest_and_structured_report_agree(result: Path) -> No
     manifest = json.loads((result / "manifest.json").read_text())
     assert manifest["status"]["exit_code"] == ExitCode.LESIONS_NOT_ASSESSED
     report = highdicom.sr.srread(result / "dicom" / "SR_findings.dcm")
-    assert "Not assessed" in str(report.content)
+    groups = report.content.get_image_measurement_groups()
+    for label in LESIONS.values():
+        (total,) = (g for g in groups if g.tracking_identifier == f"{label.abbreviation} total")
+        (evaluation,) = total.get_qualitative_evaluations()
+        assert evaluation.value.CodeValue == NOT_EVALUATED.value
 
 
 def test_relative_cbf_is_called_relative_and_partial_coverage_is_said(result: Path) -> None:

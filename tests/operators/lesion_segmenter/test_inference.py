@@ -48,6 +48,7 @@ def test_openvino_gives_what_torch_gives(network):
 
 def test_without_openvino_torch_runs_and_a_warning_says_so(network, monkeypatch, caplog):
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    caplog.set_level("WARNING", logger="operators")
     runner = make_runner(network, "openvino")
     assert runner(np.zeros((1, 9, 64, 64), np.float32)).shape == (1, 5, 64, 64)
     assert "running the network in torch" in caplog.text
