@@ -13,6 +13,7 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from apps.map.settings import load_settings
 from operators.dicom_loader.settings import LoaderSettings
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -152,7 +153,7 @@ def bench(tmp_path: Path) -> Bench:
 
 @pytest.fixture(scope="session")
 def settings() -> LoaderSettings:
-    return LoaderSettings()
+    return load_settings().dicom_loader.model_copy(update={"read_spare_volumes": True})
 
 
 @pytest.fixture

@@ -7,11 +7,13 @@ import pytest
 from pydicom import Dataset
 from pydicom.sequence import Sequence
 
+from apps.map.settings import load_settings
 from operators.dicom_loader import diffusion
 from operators.dicom_loader.diffusion import classic_diffusion, enhanced_diffusion
 from operators.dicom_loader.load import inspect_study, load_study
-from operators.dicom_loader.settings import LoaderSettings
 from operators.types import Role
+
+LOADER = load_settings().dicom_loader.model_copy(update={"read_spare_volumes": True})
 
 DIRECTIONS = np.array(
     [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.6, 0.8, 0], [0, 0.6, -0.8], [0.8, 0, 0.6]], dtype=float
@@ -188,10 +190,10 @@ def test_beside_an_fa_map_their_b0_is_read_to_carry_it(bench, settings, decoded)
 def test_weighted_volumes_beside_an_fa_map_are_read_only_when_asked_for(bench, decoded):
     _write(bench, DIRECTIONS)
     _fa_map(bench)
-    sparing = LoaderSettings(read_spare_volumes=False)
+    sparing = load_settings().dicom_loader
     series = load_study(bench.folder, settings=sparing).series[Role.DWI]
     assert [s.b_value_s_mm2 for s in series.samples] == [0.0]
     assert len(decoded) == 12
     assert len(series.headers) == 6
-    everything = load_study(bench.folder, settings=LoaderSettings())
+    everything = load_study(bench.folder, settings=LOADER)
     assert len(everything.series[Role.DWI].volumes) == 7

@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
+from apps.map.settings import load_settings
 from operators.dicom_loader.load import inspect_study, load_study
-from operators.dicom_loader.settings import LoaderSettings
 from operators.errors import NothingToAssess
 from operators.types import AslKind, Role, Study, Unit
+
+LOADER = load_settings().dicom_loader.model_copy(update={"read_spare_volumes": True})
 
 DATA = Path(__file__).resolve().parents[3] / "../shared/data"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not there")
@@ -35,12 +37,12 @@ TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 @pytest.fixture(scope="module")
 def philips() -> Study:
-    return load_study(DATA / "philips_elition/In/cl", settings=LoaderSettings())
+    return load_study(DATA / "philips_elition/In/cl", settings=LOADER)
 
 
 @pytest.fixture(scope="module")
 def siemens() -> Study:
-    return load_study(DATA / "siemens_xa30_enhanced/In", settings=LoaderSettings())
+    return load_study(DATA / "siemens_xa30_enhanced/In", settings=LOADER)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +84,7 @@ def test_philips_classic_series_take_the_roles_their_headers_call_for(philips):
 
 
 def test_philips_enhanced_copy_takes_the_same_roles():
-    inspection = inspect_study(DATA / "philips_elition/In/enh", settings=LoaderSettings())
+    inspection = inspect_study(DATA / "philips_elition/In/enh", settings=LOADER)
     roles = _roles(inspection.decisions)
     assert {n: r for n, r in roles.items() if r} == {1901: Role.CBF, 1903: Role.ASL}
     raw = [d for d in inspection.decisions if "Raw Data Storage" in d.reason]
@@ -111,7 +113,7 @@ def test_the_field_map_is_refused_for_susceptibility_with_its_reason(philips, si
 
 def test_a_study_of_field_maps_alone_has_nothing_to_assess():
     with pytest.raises(NothingToAssess, match="me_FieldMap_GRE x2"):
-        load_study(DATA / "siemens_gre_dual_echo", settings=LoaderSettings())
+        load_study(DATA / "siemens_gre_dual_echo", settings=LOADER)
 
 
 def test_classic_and_enhanced_copies_in_one_folder_are_told_apart(tmp_path):
@@ -121,7 +123,7 @@ def test_classic_and_enhanced_copies_in_one_folder_are_told_apart(tmp_path):
             target = tmp_path / path.parent.name / path.name
             target.parent.mkdir(exist_ok=True)
             os.symlink(path.resolve(), target)
-    inspection = inspect_study(tmp_path, settings=LoaderSettings())
+    inspection = inspect_study(tmp_path, settings=LOADER)
     chosen = [d for d in inspection.decisions if d.role in {Role.CBF, Role.ASL}]
     assert len(chosen) == 2
     copies = [d.reason for d in inspection.decisions if d.reason.startswith("another copy of")]
@@ -223,7 +225,7 @@ def test_labelling_of_both_vendors_is_read(philips, siemens):
 
 
 def test_enhanced_and_classic_copies_hold_the_same_volumes(philips):
-    enhanced = load_study(DATA / "philips_elition/In/enh", settings=LoaderSettings())
+    enhanced = load_study(DATA / "philips_elition/In/enh", settings=LOADER)
     for role in (Role.CBF, Role.ASL):
         classic = philips.series[role]
         copy = enhanced.series[role]

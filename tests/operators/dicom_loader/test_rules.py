@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 from pydantic import ValidationError
 
-from operators.dicom_loader.default_rules import DEFAULT_RULES
 from operators.dicom_loader.load import inspect_study
 from operators.dicom_loader.settings import LoaderSettings, Match, Rule
 from operators.types import Role
@@ -139,9 +137,9 @@ def test_the_better_series_wins_in_either_order(bench, settings, better, worse):
     assert roles == [None, None, Role.T1W]
 
 
-def test_a_rule_of_the_user_comes_before_the_defaults(bench):
+def test_a_rule_of_the_user_comes_before_the_others(bench, settings):
     rule = {"role": "swi", "because": "our own", "any_of": [{"description": "^susi$"}]}
-    mine = LoaderSettings.model_validate({"rules": [rule, *DEFAULT_RULES]})
+    mine = LoaderSettings(rules=(Rule.model_validate(rule), *settings.rules))
     bench.series(**_mr(SeriesDescription="SuSi"))
     (decision,) = inspect_study(bench.folder, settings=mine).decisions
     assert (decision.role, decision.reason) == (Role.SWI, "our own")
@@ -153,11 +151,6 @@ def test_a_study_that_no_rule_knows_says_so(bench):
     assert inspect_study(bench.folder, settings=none).decisions[0].reason == (
         "no rule of app.yaml matches"
     )
-
-
-def test_app_yaml_holds_the_defaults_and_reads_no_spare_volume():
-    section = yaml.safe_load((ROOT / "app.yaml").read_text())["dicom_loader"]
-    assert LoaderSettings.model_validate(section) == LoaderSettings(read_spare_volumes=False)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +178,7 @@ def test_a_match_never_holds_on_what_the_header_does_not_say(bench, settings):
     assert "unknown ms at unknown T" in decision.reason
 
 
-def test_settings_are_frozen():
+def test_settings_are_frozen(settings):
     with pytest.raises(ValidationError, match="frozen"):
-        LoaderSettings().slice_spacing_tolerance_mm = 1.0
+        settings.slice_spacing_tolerance_mm = 1.0
     assert Match().image is None

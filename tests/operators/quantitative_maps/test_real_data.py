@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from highdicom import Volume
 
+from apps.map.settings import load_settings
 from operators.brain_mask import brain_mask
 from operators.dicom_loader.load import load_study
-from operators.dicom_loader.settings import LoaderSettings
 from operators.quantitative_maps.diffusion import tensor_maps
 from operators.quantitative_maps.qsm import susceptibility
 from operators.quantitative_maps.settings import QsmSettings
@@ -20,6 +20,8 @@ from operators.quantitative_maps.swi import susceptibility_weighted
 from operators.types import Role
 
 from .conftest import volume
+
+LOADER = load_settings().dicom_loader.model_copy(update={"read_spare_volumes": True})
 
 DATA = Path(__file__).resolve().parents[3] / "../shared/data"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not there")
@@ -62,7 +64,7 @@ def test_veins_at_7_t_are_paramagnetic_and_dark_on_swi(folder: str) -> None:
 def test_fa_agrees_with_the_scanners_own_map(tmp_path: Path) -> None:
     for name in ("17_DWI_dir80_AP", "21_DWI_dir80_AP"):
         shutil.copytree(DATA / "siemens_xa30_enhanced/In" / name, tmp_path / name)
-    study = load_study(tmp_path, settings=LoaderSettings())
+    study = load_study(tmp_path, settings=LOADER)
     raw, scanner = study.series[Role.DWI], study.series[Role.FA].volumes[0]
     fa, md = tensor_maps(raw.volumes, raw.samples)
     assert fa.geometry_equal(scanner, tol=1e-3)

@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from apps.map.settings import load_settings
 from apps.phantom.dicom import StudyOptions, VendorStyle, write_study
 from operators.dicom_loader.load import load_study
-from operators.dicom_loader.settings import LoaderSettings
 from operators.types import Role, Unit
+
+LOADER = load_settings().dicom_loader.model_copy(update={"read_spare_volumes": True})
 
 S, P, G, E = VendorStyle
 PHASE_STEP_RAD = {S: np.pi / 2048, P: 1.5346e-3, G: 1e-3, E: 1.5346e-3}
@@ -19,7 +21,7 @@ PHASE_STEP_RAD = {S: np.pi / 2048, P: 1.5346e-3, G: 1e-3, E: 1.5346e-3}
 @pytest.fixture(scope="module")
 def loaded(studies):
     return {
-        style: load_study(folder, settings=LoaderSettings()) for style, folder in studies.items()
+        style: load_study(folder, settings=LOADER) for style, folder in studies.items()
     }
 
 
@@ -102,7 +104,7 @@ def test_cbf_with_a_unit_is_absolute_and_the_scanners_swi_may_be_missing(
         replace(subject, images=kept), tmp_path, style=style, seed=4,
         options=StudyOptions(absolute_cbf=True, documents=False),
     )
-    study = load_study(tmp_path, settings=LoaderSettings())
+    study = load_study(tmp_path, settings=LOADER)
     assert set(study.series) == {Role.T1W, Role.CBF}
     series = study.series[Role.CBF]
     assert series.unit is Unit.ABSOLUTE_CBF
@@ -136,6 +138,6 @@ def test_a_lone_b0_and_a_lone_m0_are_kept_to_carry_fa_and_cbf(subject, style, tm
         replace(subject, images=kept), tmp_path, style=style, seed=4,
         options=StudyOptions(documents=False, decoys=False),
     )
-    study = load_study(tmp_path, settings=LoaderSettings())
+    study = load_study(tmp_path, settings=LOADER)
     assert {Role.FA, Role.CBF, Role.DWI, Role.ASL} <= set(study.series)
     assert study.series[Role.DWI].samples[0].b_value_s_mm2 == 0
