@@ -29,6 +29,6 @@ def run_demo(out: Path, *, seed: int) -> tuple[str, ExitCode]:
     print(f"simulated in {time.monotonic() - begun:.1f} s: {study}", file=sys.stderr, flush=True)
     result = out / "result"
     code = run_study(RunPaths(study, result))
-    comparison = compare(out / "truth" / "truth.json", result / "findings.json")
+    comparison = compare(out / "truth", result)
     title = "Planted and found (simulated lesions)"
     return "\n\n".join([summary(result), f"{title}\n{comparison}"]), code

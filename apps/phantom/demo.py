@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from apps.phantom.types import Planted
+import numpy as np
+from numpy.typing import NDArray
 
-SAME_PLACE_MM = 5.0
-"""Centres within this distance are the same lesion, or within the lesion's own diameter."""
+from apps.phantom.types import Planted
+from operators.lesion_segmenter.matching import match as overlaps
+
+Labels = NDArray[np.int32]
+
 _MIMICS = (Planted.VEIN, Planted.FLOW_VOID)
 
 
@@ -40,11 +44,21 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A planted object with the finding that matched it, or either one alone."""
+    """A planted object with the finding that matched it, or either one alone.
+
+    `merged`: the finding covers the object but matched another, larger in it.
+    """
 
     planted: Planting | None
     found: Finding | None
-    distance_mm: float | None
+    merged: bool = False
+
+    @property
+    def label(self) -> str:
+        """What the object was found as: "CMB"; "in NHID" where merged; "" where not found."""
+        if self.found is None:
+            return ""
+        return f"in {self.found.label}" if self.merged else self.found.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +69,16 @@ class Comparison:
     reason: str | None = None
 
     def found_as(self, kind: Planted, *, over_mm: float = 0.0) -> Counter[str]:
-        """Classes that objects of `kind` larger than `over_mm` were found as; "" is not found."""
+        """Labels (`Row.label`) of objects of `kind` larger than `over_mm`; "" is not found."""
         return Counter(
-            row.found.label if row.found else ""
+            row.label
             for row in self.rows
             if row.planted and row.planted.kind is kind and row.planted.diameter_mm > over_mm
         )
 
     @property
     def unplanted(self) -> tuple[Finding, ...]:
-        """Findings with nothing planted near."""
+        """Findings that match nothing planted."""
         return tuple(row.found for row in self.rows if row.found and row.planted is None)
 
     def __str__(self) -> str:
@@ -74,40 +88,54 @@ class Comparison:
         return "\n".join([_HEAD, *(_line(row) for row in shown), *_sums(self)])
 
 
-def compare(truth_json: Path, findings_json: Path) -> Comparison:
-    """Match findings to planted objects, one to one, nearest pair first.
+def compare(truth: Path, result: Path) -> Comparison:
+    """Match what a run found to what `truth` says was planted; both are folders.
 
-    A pair may match when its centres are no farther apart than 5 mm or the planted diameter,
-    whichever is larger.
+    Two match when their masks share a voxel, one to one, the largest overlap first. An object that
+    shares voxels only with findings that matched another one is `merged`.
     """
-    planted = _read_planted(json.loads(truth_json.read_text(encoding="utf-8")))
-    lesions = json.loads(findings_json.read_text(encoding="utf-8"))["lesions"]
+    planted = _read_planted(json.loads((truth / "truth.json").read_text(encoding="utf-8")))
+    findings = json.loads((result / "findings.json").read_text(encoding="utf-8"))
+    lesions = findings["lesions"]
     if not lesions["assessed"]:
         return Comparison((), str(lesions.get("reason", "no reason given")))
-    return Comparison(match(planted, _read_found(lesions["items"])))
+    (mask,) = result.glob("bids/sub-*/anat/*lesions_dseg.nii.gz")
+    planted_mask, found_mask = _masks(truth / "desc-truth_dseg.nii.gz", mask)
+    return Comparison(match(planted, _read_found(lesions["items"]), planted_mask, found_mask))
 
 
-def match(planted: Sequence[Planting], found: Sequence[Finding]) -> tuple[Row, ...]:
-    """Rows for all of both; see `compare`. Ties go to the object planted first."""
-    pairs = sorted(
-        (distance, i, j)
-        for i, planting in enumerate(planted)
-        for j, finding in enumerate(found)
-        if (distance := math.dist(planting.centre_lps_mm, finding.centre_lps_mm))
-        <= max(SAME_PLACE_MM, planting.diameter_mm)
-    )
-    partner: dict[int, tuple[int, float]] = {}
-    taken: set[int] = set()
-    for distance, i, j in pairs:
-        if i not in partner and j not in taken:
-            partner[i] = (j, distance)
-            taken.add(j)
+def match(
+    planted: Sequence[Planting], found: Sequence[Finding], planted_mask: Labels, found_mask: Labels
+) -> tuple[Row, ...]:
+    """Rows for all of both; see `compare`. The masks share a grid and hold the indices."""
+    pairs = {true: number for number, true in overlaps(planted_mask, found_mask).items()}
+    by_index = {one.index: one for one in found}
     rows = []
-    for i, planting in enumerate(planted):
-        j, distance = partner.get(i, (-1, math.nan))
-        rows.append(Row(planting, found[j], distance) if j >= 0 else Row(planting, None, None))
-    rows += [Row(None, finding, None) for j, finding in enumerate(found) if j not in taken]
-    return tuple(rows)
+    for one in planted:
+        if one.index in pairs:
+            rows.append(Row(one, by_index[pairs[one.index]]))
+            continue
+        covering = np.bincount(found_mask[planted_mask == one.index], minlength=1)[1:]
+        if covering.any():
+            rows.append(Row(one, by_index[int(covering.argmax()) + 1], merged=True))
+        else:
+            rows.append(Row(one, None))
+    taken = set(pairs.values())
+    return tuple(rows + [Row(None, one) for one in found if one.index not in taken])
+
+
+def _masks(planted: Path, found: Path) -> tuple[Labels, Labels]:
+    """Both label maps on the grid of the planted one."""
+    import nibabel
+    from scipy.ndimage import affine_transform
+
+    truth, result = map(nibabel.nifti1.Nifti1Image.from_filename, (planted, found))
+    matrix = np.linalg.inv(result.affine) @ truth.affine
+    moved = affine_transform(
+        np.asarray(result.dataobj).astype(np.int32), matrix[:3, :3], matrix[:3, 3],
+        output_shape=truth.shape, order=0,
+    )
+    return np.asarray(truth.dataobj).astype(np.int32), moved
 
 
 def _read_planted(truth: dict[str, Any]) -> list[Planting]:
@@ -139,8 +167,9 @@ _HEAD = f"{'planted':<16}{'where':<38}{'mm':>5}   {'found as':<10}{'mm':>5}{'apa
 
 
 def _is_silent(row: Row) -> bool:
-    """A vein or flow void that nobody reported is as it should be."""
-    return row.planted is not None and row.found is None and row.planted.kind in _MIMICS
+    """A vein or flow void that nobody reported by itself is as it should be."""
+    is_mimic = row.planted is not None and row.planted.kind in _MIMICS
+    return is_mimic and (row.found is None or row.merged)
 
 
 def _line(row: Row) -> str:
@@ -148,9 +177,11 @@ def _line(row: Row) -> str:
     if row.planted:
         kind, where = row.planted.kind.value.replace("_", " "), row.planted.structure or "-"
         size = f"{row.planted.diameter_mm:.1f}"
-    label = row.found.label if row.found else "not found"
+    label = row.label or "not found"
     found_size = f"{row.found.diameter_mm:.1f}" if row.found else ""
-    apart = f"{row.distance_mm:.1f}" if row.distance_mm is not None else ""
+    apart = ""
+    if row.planted and row.found:
+        apart = f"{math.dist(row.planted.centre_lps_mm, row.found.centre_lps_mm):.1f}"
     return f"{kind:<16}{where:<38}{size:>5}   {label:<10}{found_size:>5}{apart:>10}".rstrip()
 
 

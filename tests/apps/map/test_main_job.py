@@ -34,7 +34,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def comparison(demo: Path) -> Comparison:
-    return compare(demo / "truth" / "truth.json", demo / "result" / "findings.json")
+    return compare(demo / "truth", demo / "result")
 
 
 def findings(demo: Path) -> dict[str, Any]:
