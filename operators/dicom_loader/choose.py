@@ -36,8 +36,7 @@ class Candidate:
     @property
     def name(self) -> str:
         """How messages call the series."""
-        number = self.group.header.get("SeriesNumber")
-        return f"series {number}" if number is not None else "a series without number"
+        return _name(self.group)
 
     def rank(self) -> tuple[float, ...]:
         """Higher is better, compared from the left.
@@ -88,10 +87,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
-    """The chosen candidates and the fate of every group, in series order."""
+    """The chosen candidates and the fate of every group, in series order.
+
+    `told` are sentences on rejections that the report repeats.
+    """
 
     chosen: dict[Role, Candidate]
     decisions: tuple[Decision, ...]
+    told: tuple[str, ...] = ()
 
 
 # What became of a candidate, by its identity: the role it got, or None, and why.
@@ -104,8 +107,8 @@ def choose(groups: Iterable[Group], settings: LoaderSettings) -> Choice:
     Magnitude and phase are chosen as a pair on one grid with the same echoes; an M0 series on the
     grid of the chosen ASL series joins it.
     """
-    tried = [(group, *_candidate(group, facts_of(group), settings)) for group in groups]
-    candidates = [candidate for _, _, candidate, _ in tried if candidate is not None]
+    tried = [_try(group, facts_of(group), settings) for group in groups]
+    candidates = [one.candidate for one in tried if one.candidate is not None]
     chosen: dict[Role, Candidate] = {}
     fates: _Fates = {}
     phases = [c for c in candidates if c.role == Role.PHASE]
@@ -117,10 +120,12 @@ def choose(groups: Iterable[Group], settings: LoaderSettings) -> Choice:
     _join_calibration(candidates, chosen, fates)
     _drop_idle_carriers(chosen, fates)
     decisions = []
-    for group, facts, candidate, reason in tried:
-        fate = (None, reason) if candidate is None else fates[id(candidate)]
-        decisions.append(_decision(group, facts, *fate))
-    return Choice(chosen, tuple(decisions))
+    for one in tried:
+        fate = (None, one.reason) if one.candidate is None else fates[id(one.candidate)]
+        decisions.append(_decision(one.group, one.facts, *fate))
+    told = dict.fromkeys(f"{_name(one.group).capitalize()} was not used: {one.reason}."
+                         for one in tried if one.tell)
+    return Choice(chosen, tuple(decisions), tuple(told))
 
 
 def _settle(
@@ -132,16 +137,30 @@ def _settle(
         fates[id(rival)] = (best.role, best.reason) if won else (None, _lost_to(rival, best))
 
 
-def _candidate(
-    group: Group, facts: Facts, settings: LoaderSettings
-) -> tuple[Facts, Candidate | None, str]:
+def _name(group: Group) -> str:
+    number = group.header.get("SeriesNumber")
+    return f"series {number}" if number is not None else "a series without number"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tried:
+    """A group after the rules: a candidate for a role, or rejected, and why."""
+
+    group: Group
+    facts: Facts
+    candidate: Candidate | None
+    reason: str
+    tell: bool = False
+
+
+def _try(group: Group, facts: Facts, settings: LoaderSettings) -> _Tried:
     matched = first_match(settings.rules, facts)
     if matched is None:
-        return facts, None, "no rule of app.yaml matches"
+        return _Tried(group, facts, None, "no rule of app.yaml matches")
     place, rule = matched
     reason = facts.reason(rule.because)
     if rule.role is None:
-        return facts, None, group.problem or reason
+        return _Tried(group, facts, None, group.problem or reason, rule.tell)
     layout = imaginary = None
     broken = ""
     tolerances = {
@@ -154,7 +173,7 @@ def _candidate(
     except BrokenSeries as error:
         broken = str(error)
     candidate = Candidate(group, facts, rule.role, place, reason, layout, imaginary, broken)
-    return facts, candidate, reason
+    return _Tried(group, facts, candidate, reason)
 
 
 def _has_pair(candidate: Candidate, phases: list[Candidate]) -> bool:

@@ -103,7 +103,8 @@ def _chosen(
         choice = choose(group_frames(instances), settings)
     first = next(iter(choice.chosen.values())).group.header if choice.chosen else None
     source = instances[0].header if first is None else first
-    return str(source.StudyInstanceUID), _study_header(source), choice, index.warnings()
+    warnings = index.warnings() + choice.told
+    return str(source.StudyInstanceUID), _study_header(source), choice, warnings
 
 
 @contextmanager

@@ -93,6 +93,9 @@ class Rule(_Frozen):
         description="Reason told to the reader. {echo_ms}, {field_t}, {pixel_mm}, {directions}, "
         "{b_value}, {modality} and {sop_class} are filled in."
     )
+    tell: bool = Field(
+        False, description="Say the rejection in the report: a reader might count on the series."
+    )
     any_of: tuple[Match, ...] = Field(min_length=1, description="At least one match must hold.")
 
     @model_validator(mode="after")

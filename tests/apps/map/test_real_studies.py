@@ -67,6 +67,9 @@ def test_lesions_are_not_assessed_and_never_counted_as_none(result: Path) -> Non
 def test_the_field_map_is_refused_with_its_reason(result: Path) -> None:
     reasons = [d["reason"] for d in findings(result)["series"] if d["role"] is None]
     assert any("field map" in reason and "no source for SWI" in reason for reason in reasons)
+    done = subprocess.run(["pdftotext", "-layout", result / "report.pdf", "-"],
+                          capture_output=True, text=True, check=True)
+    assert "was not used: GRE field map" in done.stdout
 
 
 def test_exit_code_json_manifest_and_structured_report_agree(result: Path) -> None:

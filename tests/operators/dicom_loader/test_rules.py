@@ -145,6 +145,15 @@ def test_a_rule_of_the_user_comes_before_the_others(bench, settings):
     assert (decision.role, decision.reason) == (Role.SWI, "our own")
 
 
+def test_a_refused_field_map_is_told_once_and_a_localiser_is_not(bench, settings):
+    bench.t1w(number=1)
+    bench.series(number=2, **_mr(SeriesDescription="gre_field_mapping", EchoTime=7.38))
+    bench.series(number=3, **_mr(SeriesDescription="localizer"))
+    told = inspect_study(bench.folder, settings=settings).warnings
+    assert len(told) == 1
+    assert told[0].startswith("Series 2 was not used: GRE field map (longest echo 7.38 ms")
+
+
 def test_a_study_that_no_rule_knows_says_so(bench):
     none = LoaderSettings(rules=())
     bench.t1w()
