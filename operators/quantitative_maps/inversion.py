@@ -14,6 +14,8 @@ Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Terms = list[tuple[Array, Array]]
 
+_LEAST_DIAGONAL = np.float32(1e-4)
+"""Keeps the preconditioner finite far from any signal; the diagonal of a trusted voxel is 0.1."""
 _SMALL_PPM = np.float32(0.05)
 """Own choice: the contrast of grey and white matter."""
 
@@ -91,7 +93,8 @@ def regularised_inversion(
 
         data = [(part.response, part.where * trust) for part in parts]
         right = _projected(field, data, kernel) * inside
-        chi = _conjugate_gradients(normal, right, chi, iterations // 2)
+        diagonal = _dipole_diagonal(inside * trust, kernel) + shrink + _of_faces(faces, chi.shape)
+        chi = _conjugate_gradients(normal, right, chi, diagonal, iterations // 2)
         trust = trust * _explained(field, chi, parts, kernel, inside)
     return chi
 
@@ -106,6 +109,25 @@ def _normal(chi: Array, terms: Terms) -> Array:
         seen = trust * irfftn(response * spectrum, s=chi.shape, workers=-1)
         total += response * rfftn(seen, workers=-1)
     return np.asarray(irfftn(total, s=chi.shape, workers=-1))
+
+
+def _dipole_diagonal(trust: Array, kernel: Array) -> Array:
+    """Diagonal of D W^2 D: the weight around each voxel by the squared field of a source there."""
+    from scipy.fft import irfftn, rfftn
+
+    dipole = irfftn(kernel, s=trust.shape, workers=-1)
+    around = rfftn(np.square(dipole), workers=-1) * rfftn(trust, workers=-1)
+    found = irfftn(around, s=trust.shape, workers=-1)
+    return np.asarray(np.maximum(found, _LEAST_DIAGONAL))
+
+
+def _of_faces(faces: list[Array], shape: tuple[int, ...]) -> Array:
+    """Sum of the weights of each voxel's six faces: the diagonal of `_roughness`."""
+    out = np.zeros(shape, np.float32)
+    for axis, face in enumerate(faces):
+        out[(slice(None),) * axis + (slice(None, -1),)] += face
+        out[(slice(None),) * axis + (slice(1, None),)] += face
+    return out
 
 
 def _projected(field: Array, terms: Terms, kernel: Array) -> Array:
@@ -166,13 +188,17 @@ def _roughness(chi: Array, faces: list[Array]) -> Array:
 
 
 def _conjugate_gradients(
-    normal: Callable[[Array], Array], right: Array, start: Array, iterations: int
+    normal: Callable[[Array], Array], right: Array, start: Array, diagonal: Array, iterations: int
 ) -> Array:
-    """Solution of normal(x) = right from `start`; stops where nothing is left to explain."""
+    """Solution of normal(x) = right from `start`; stops where nothing is left to explain.
+
+    Preconditioned by the diagonal of `normal` (Jacobi; Golub and Van Loan, Matrix Computations,
+    11.5): where the signal is weak, in bleeds, it is small, and without it they converge last.
+    """
     x = start.copy()
     residual = right - normal(x)
-    direction = residual.copy()
-    energy = first = float(np.vdot(residual, residual))
+    direction = residual / diagonal
+    energy = first = float(np.vdot(residual, direction))
     for _ in range(iterations):
         if energy <= 1e-6 * first:
             break
@@ -180,7 +206,8 @@ def _conjugate_gradients(
         step = np.float32(energy / float(np.vdot(direction, image)))
         x += step * direction
         residual -= step * image
-        new = float(np.vdot(residual, residual))
-        direction = residual + np.float32(new / energy) * direction
+        scaled = residual / diagonal
+        new = float(np.vdot(residual, scaled))
+        direction = scaled + np.float32(new / energy) * direction
         energy = new
     return x
