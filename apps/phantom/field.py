@@ -59,29 +59,32 @@ def dipole_field(
     return np.ascontiguousarray(field[region], dtype=np.float32)
 
 
-def shim_residual(field_ppm: Float, inside: NDArray[np.bool_], order: int = 2) -> Float:
-    """Field left after a scanner's shim: polynomials up to `order` fitted inside the brain.
+def shim_residual(
+    field_ppm: Float, inside: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
+) -> Float:
+    """Field left after a scanner's shim: solid harmonics to second order, fitted in the brain.
 
-    All monomials are used, a superset of the solid harmonics that coils make: inside the brain
-    the far field is harmonic and the difference is small.
+    Coils make no other fields: a term like the squared distance from the middle has a Laplacian,
+    which no source outside the brain can give.
     """
-    axes = [np.linspace(-1, 1, n, dtype=np.float32) for n in field_ppm.shape]
-    powers = [
-        (a, b, c)
-        for a in range(order + 1) for b in range(order + 1) for c in range(order + 1)
-        if a + b + c <= order
+    axes = [
+        np.linspace(-0.5, 0.5, n, dtype=np.float32) * np.float32(n * step / 100.0)
+        for n, step in zip(field_ppm.shape, spacing_mm, strict=True)
     ]
     index = np.nonzero(inside)
-    step = max(1, index[0].size // 20000)
-    points = [axis[i[::step]] for axis, i in zip(axes, index, strict=True)]
-    design = np.stack(
-        [points[0] ** a * points[1] ** b * points[2] ** c for a, b, c in powers], axis=1
-    )
-    samples = field_ppm[tuple(i[::step] for i in index)]
+    every = max(1, index[0].size // 20000)
+    points = [axis[i[::every]] for axis, i in zip(axes, index, strict=True)]
+    design = np.stack([np.broadcast_to(term, points[0].shape) for term in _harmonics(*points)], 1)
+    samples = field_ppm[tuple(i[::every] for i in index)]
     weights, *_ = np.linalg.lstsq(design, samples, rcond=None)
     residual = field_ppm.copy()
-    for (a, b, c), weight in zip(powers, weights, strict=True):
-        residual -= np.float32(weight) * (
-            (axes[0] ** a)[:, None, None] * (axes[1] ** b)[None, :, None] * axes[2] ** c
-        )
+    grid = axes[0][:, None, None], axes[1][None, :, None], axes[2][None, None, :]
+    for weight, term in zip(weights, _harmonics(*grid), strict=True):
+        residual -= np.float32(weight) * term
     return residual
+
+
+def _harmonics(x: Float, y: Float, z: Float) -> list[Float]:
+    """The nine solid harmonics up to second order; they are the same whatever the axes' names."""
+    one = np.ones(1, np.float32)
+    return [one, x, y, z, x * y, y * z, z * x, x * x - y * y, 2 * z * z - x * x - y * y]

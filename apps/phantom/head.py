@@ -119,7 +119,7 @@ def background(anatomy: Anatomy, warp: Warp, grid: Grid, table: PropertyTable) -
         b0=b0_in_grid(coarse.affine), pad=64,
     )
     inside = sample(anatomy.brain, points, nearest=True) > 0.5
-    return resample(shim_residual(field, inside), coarse, grid, border=True)
+    return resample(shim_residual(field, inside, coarse.spacing_mm), coarse, grid, border=True)
 
 
 def _is_brain(tissue: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -49,11 +49,14 @@ def test_b0_stays_along_the_patient_when_the_slab_turns() -> None:
     assert in_patient == pytest.approx([0, 0, 1], abs=1e-9)
 
 
-def test_the_shim_takes_away_what_is_quadratic_and_leaves_the_rest() -> None:
+def test_the_shim_takes_away_what_coils_can_make_and_leaves_the_rest() -> None:
     z, y, x = np.meshgrid(*(np.linspace(-1, 1, 32, dtype=np.float32),) * 3, indexing="ij")
     inside = x**2 + y**2 + z**2 < 0.8
-    smooth = 0.5 + 0.3 * z - 0.2 * x * y + 0.4 * z**2
-    assert np.abs(shim_residual(smooth, inside)[inside]).max() < 1e-4
-    spike = smooth.copy()
+    spacing_mm = (2.0, 2.0, 2.0)
+    harmonic = 0.5 + 0.3 * z - 0.2 * x * y + 0.4 * (z**2 - y**2)
+    assert np.abs(shim_residual(harmonic, inside, spacing_mm)[inside]).max() < 1e-4
+    bowl = x**2 + y**2 + z**2
+    assert np.ptp(shim_residual(harmonic + bowl, inside, spacing_mm)[inside]) > 0.7
+    spike = harmonic.copy()
     spike[16, 16, 16] += 5
-    assert shim_residual(spike, inside)[16, 16, 16] > 4.5
+    assert shim_residual(spike, inside, spacing_mm)[16, 16, 16] > 4.5
