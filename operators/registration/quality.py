@@ -28,6 +28,7 @@ class Quality:
 
     Attributes
     ----------
+    information : mutual information of the two images in the brain, nats.
     identity : share of mutual information lost when the moving image is mirrored, left to right,
         and registered anew. Its mirror image has the same contrast and noise, and is the nearest
         thing to somebody else's brain; what fits no better than it is not this brain. Below 0
@@ -37,6 +38,7 @@ class Quality:
     rotation_deg, shift_mm : from the pose that the headers give; the shift is the brain centre's.
     """
 
+    information: float
     identity: float
     sharpness: float
     overlap: float
@@ -55,15 +57,22 @@ def assess(fixed: Target, moving: Pyramid, matrix: Matrix) -> Quality:
     cosine = np.clip((np.trace(matrix[:3, :3]) - 1.0) / 2.0, -1.0, 1.0)
     centre = fixed.centre_lps_mm
     moved = matrix[:3, :3] @ centre + matrix[:3, 3]
-    mirror = mirrored(moving, moved, matrix[:3, 0])
-    turned = refined(fixed, mirror, matrix)
     return Quality(
-        identity=1.0 - mutual_information(fixed, mirror, turned) / here,
+        information=here,
+        identity=_identity(fixed, moving, matrix, moved, here),
         sharpness=1.0 - float(np.mean(away)) / here,
         overlap=_overlap(fixed, moving, matrix),
         rotation_deg=float(np.degrees(np.arccos(cosine))),
         shift_mm=float(np.linalg.norm(moved - centre)),
     )
+
+
+def _identity(
+    fixed: Target, moving: Pyramid, matrix: Matrix, centre_lps_mm: Matrix, here: float
+) -> float:
+    mirror = mirrored(moving, centre_lps_mm, matrix[:3, 0])
+    turned = refined(fixed, mirror, matrix)
+    return 1.0 - mutual_information(fixed, mirror, turned) / here
 
 
 def failure(quality: Quality, settings: RegistrationSettings, *, same_frame: bool) -> str:
@@ -79,10 +88,21 @@ def failure(quality: Quality, settings: RegistrationSettings, *, same_frame: boo
             f"registration moved it by {quality.rotation_deg:.0f} degrees and "
             f"{quality.shift_mm:.0f} mm: not plausible"
         )
+    if quality.information < settings.min_information:
+        return (
+            "registration failed: the images share next to nothing (mutual information "
+            f"{quality.information:.3f} nats, wanted {settings.min_information:.2f})"
+        )
     if quality.sharpness < settings.min_sharpness:
         return (
             f"registration failed: {DISPLACEMENT_MM:g} mm away it fits almost as well (sharpness "
             f"{quality.sharpness:.2f}, wanted {settings.min_sharpness:.2f})"
+        )
+    if quality.identity < settings.min_identity:
+        return (
+            "registration failed: mirrored left to right it fits about as well or better (identity "
+            f"{quality.identity:.2f}, wanted {settings.min_identity:.2f}): another head, or sides "
+            "exchanged"
         )
     return ""
 
