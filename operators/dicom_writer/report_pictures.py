@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from highdicom import Volume
 
 _HALF_FIELD_MM = 22.0
-_PANELS: tuple[tuple[Role, str], ...] = (
-    (Role.SWI, "SWI"),
-    (Role.QSM, "QSM"),
-    (Role.T2W, "T2"),
-    (Role.MAGNITUDE, "GRE"),
-)
+_MARGIN_MM = 8.0
+_NAMES = {
+    Role.SWI: "SWI", Role.QSM: "QSM", Role.T2W: "T2", Role.MAGNITUDE: "GRE", Role.T1W: "T1",
+    Role.FA: "FA", Role.CBF: "CBF",
+}
+_PANELS = (Role.SWI, Role.QSM, Role.T2W, Role.MAGNITUDE)
 _WINDOWS: dict[Role, tuple[float, float]] = {
     Role.QSM: (-0.15, 0.25),
     Role.FA: (0.0, 0.8),
@@ -38,8 +38,7 @@ def key_lesions(lesions: LesionMap, limit: int) -> tuple[Lesion, ...]:
 
 def lesion_picture(study: CoregisteredStudy, lesions: LesionMap, lesion: Lesion) -> bytes:
     """One lesion at its centre slice in every susceptibility contrast, outlined in its colour."""
-    known = [(role, name) for role, name in _PANELS if role in study.contrasts]
-    present = known[:3] or [(study.reference, study.reference.value)]
+    present = [role for role in _PANELS if role in study.contrasts][:3] or [study.reference]
     upright = _upright(lesions.labels)
     centre = upright.map_reference_to_indices(
         np.array([lesion.centroid_lps_mm]), round_output=True
@@ -48,12 +47,12 @@ def lesion_picture(study: CoregisteredStudy, lesions: LesionMap, lesion: Lesion)
     outline = np.asarray(upright.array[window] == lesion.index)
     figure, axes = _figure(len(present), width=1.5)
     colour = np.array(LESIONS[lesion.kind].rgb) / 255
-    for axis, (role, name) in zip(axes, present, strict=True):
+    for axis, role in zip(axes, present, strict=True):
         image = _upright(study.contrasts[role])
         low, high = _window(role, image.array)
         _show(axis, np.asarray(image.array[window]), upright, (low, high))
         axis.contour(outline, levels=[0.5], colors=[colour], linewidths=0.8)
-        axis.set_title(name, fontsize=6, pad=2)
+        axis.set_title(_NAMES.get(role, role.value), fontsize=6, pad=2)
     return _png(figure)
 
 
@@ -65,14 +64,27 @@ def region_picture(study: CoregisteredStudy, regions: RegionMap) -> bytes:
     level = int(np.argmax(inside.sum(axis=(1, 2))))
     base = Role.T1W if Role.T1W in study.contrasts else study.reference
     present = [base, *(r for r in (Role.FA, Role.CBF, Role.QSM) if r in study.contrasts)][:3]
+    window = (level, *_brain_box(_upright(regions.brain), level))
     figure, axes = _figure(len(present), width=2.3)
     for axis, role in zip(axes, present, strict=True):
         image = _upright(study.contrasts[role])
-        _show(axis, np.asarray(image.array[level]), labels, _window(role, image.array))
-        _outline_regions(axis, np.asarray(labels.array[level]), numbers)
-        axis.set_title(role.value.upper().replace("_", " "), fontsize=7, pad=2)
+        _show(axis, np.asarray(image.array[window]), labels, _window(role, image.array))
+        _outline_regions(axis, np.asarray(labels.array[window]), numbers)
+        axis.set_title(_NAMES.get(role, role.value), fontsize=7, pad=2)
         _mark_sides(axis)
     return _png(figure)
+
+
+def _brain_box(brain: Volume, level: int) -> tuple[slice, slice]:
+    """Rows and columns of the brain in a slice, with a margin; all of them without a brain."""
+    sides = []
+    for axis in (0, 1):
+        where = np.flatnonzero(np.asarray(brain.array[level]).any(axis=1 - axis))
+        size, step_mm = brain.spatial_shape[1 + axis], brain.spacing[1 + axis]
+        margin = round(_MARGIN_MM / step_mm)
+        first, last = (where[0], where[-1]) if where.size else (0, size)
+        sides.append(slice(max(0, first - margin), min(size, last + margin + 1)))
+    return sides[0], sides[1]
 
 
 def _outline_regions(axis: Any, labels: NDArray[Any], numbers: Sequence[int]) -> None:
