@@ -32,7 +32,7 @@ SEED = 20260
 COUNTS: dict[Split, int] = {"train": 28, "validation": 10, "test": 12}
 PATCHES = TrainingSettings(steps=1500, patch=64, batch=8, learning_rate=2e-3)
 """The first stage, on small patches around lesions."""
-SLICES = TrainingSettings(steps=3000)
+SLICES = TrainingSettings(steps=6000, validate_every=600)
 """The second stage, on whole slices, from the weights of the first."""
 
 _log = logging.getLogger("apps.train")
