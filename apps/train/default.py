@@ -30,9 +30,9 @@ from operators.lesion_segmenter.training import TrainingSettings, train
 
 SEED = 20260
 COUNTS: dict[Split, int] = {"train": 28, "validation": 10, "test": 12}
-PATCHES = TrainingSettings(steps=1500, patch=64, batch=8, learning_rate=2e-3)
+PATCHES = TrainingSettings(steps=1500, patch=64, batch=8, learning_rate=2e-3, validate_every=1500)
 """The first stage, on small patches around lesions."""
-SLICES = TrainingSettings(steps=6000, validate_every=600)
+SLICES = TrainingSettings(steps=4000, validate_every=1000)
 """The second stage, on whole slices, from the weights of the first."""
 
 _log = logging.getLogger("apps.train")
