@@ -27,6 +27,7 @@ _DEPTH_DARK_MM, _DEPTH_BRIGHT_MM = 7, 3
 # Own choices, set on simulated contrasts of real heads.
 _SPACING_MM = 2.0
 _HEAD_HEIGHT_MM = 150.0
+_HIGHEST_BRAIN_MM, _BRAIN_HEIGHT_MM = 160.0, 130.0
 _STEPS = ((3, 300), (4, 150))
 _LOCAL = 0.7
 _OPENING_MM, _PAD = 10.0, 8
@@ -97,7 +98,19 @@ def _coarse_brain(image: Image, spacing_mm: Array, up: Array, stop: float) -> Ma
     brain = float(np.median(image[near]))
     levels = _Levels(float(dark), float(dark) + _LOCAL * (brain - float(dark)), brain)
     points, faces = _grown(image, spacing_mm, centre, 0.5 * radius_mm, levels, stop)
-    return _opened(_filled(points, faces, spacing_mm, image.shape), spacing_mm)
+    grown = _opened(_filled(points, faces, spacing_mm, image.shape), spacing_mm)
+    return _without_neck(grown, spacing_mm, up)
+
+
+def _without_neck(mask: Mask, spacing_mm: Array, up: Array) -> Mask:
+    """A mask too high for a brain leaked into the neck: cut a brain's height below its top."""
+    if not mask.any():
+        return mask
+    height_mm = _heights(mask.shape, spacing_mm, up)
+    top_mm, low_mm = np.percentile(height_mm[mask], (99.9, 0.1))
+    if top_mm - low_mm <= _HIGHEST_BRAIN_MM:
+        return mask
+    return np.asarray(mask & (height_mm > top_mm - _BRAIN_HEIGHT_MM))
 
 
 def _opened(mask: Mask, spacing_mm: Array) -> Mask:
@@ -122,13 +135,18 @@ def _upper_head(foreground: Mask, spacing_mm: Array, up: Array) -> Mask:
     if count == 0:
         return np.zeros(foreground.shape, bool)
     head = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
-    ramps = [
-        np.arange(size) * step * component
-        for size, step, component in zip(foreground.shape, spacing_mm, up, strict=True)
-    ]
-    height_mm = ramps[0][:, None, None] + ramps[1][:, None] + ramps[2]
+    height_mm = _heights(foreground.shape, spacing_mm, up)
     top_mm = np.percentile(height_mm[head], 99.9)
     return np.asarray(head & (height_mm > top_mm - _HEAD_HEIGHT_MM))
+
+
+def _heights(shape: tuple[int, ...], spacing_mm: Array, up: Array) -> Array:
+    """Of every voxel along `up`, millimetres."""
+    ramps = [
+        np.arange(size) * step * component
+        for size, step, component in zip(shape, spacing_mm, up, strict=True)
+    ]
+    return np.asarray(ramps[0][:, None, None] + ramps[1][:, None] + ramps[2])
 
 
 def _grown(

@@ -50,7 +50,7 @@ def segment_regions(
         return NotAssessed(_poor("overlap with the brain", overlap, settings.min_overlap))
     if deformable:
         shown = bring(template, study.brain, transform, labels=False)
-        likeness = correlation(image, shown, study.brain)
+        likeness = correlation(image, shown, brain)
         if likeness < settings.min_correlation:
             return NotAssessed(_poor("likeness to T1w", likeness, settings.min_correlation))
     labels = bring(load_atlas(), study.brain, transform, labels=True)
@@ -82,8 +82,8 @@ def dice(first: NDArray[Any], second: NDArray[Any], *, where: NDArray[np.bool_])
 
 
 def correlation(image: Volume, template: Volume, brain: Volume) -> float:
-    """Pearson correlation of two images inside the brain, outliers clipped; NaN left out."""
-    inside = np.asarray(brain.array) & np.isfinite(image.array) & (template.array > 0)
+    """Pearson correlation of two images inside a mask, outliers clipped; NaN left out."""
+    inside = (brain.array > 0) & np.isfinite(image.array) & (template.array > 0)
     if inside.sum() < 1000:
         return 0.0
     values = image.array[inside]

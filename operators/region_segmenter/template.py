@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Matrix = NDArray[np.float64]
 _RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
+RIM_MM = 4.0
+"""Own choice: how far gyri may reach beyond the template's outline after the affine."""
 AFFINE = "-a -dof 12 -m NMI -n 60x40x0"
 """Greedy's options: 12 degrees of freedom, normalised mutual information, coarse to fine."""
 DEFORMABLE = "-m WNCC 2x2x2 -n 60x40x10 -s 2.0vox 0.5vox"
@@ -53,8 +55,10 @@ def register_template(
     affine = _affine(np.asarray(greedy["affine"]))
     if not deformable:
         return affine
+    near = sitk.Resample(_around(images["moving"], spacing_mm), images["fixed"], affine)
     with _no_output():
-        greedy.execute(f"{common} {DEFORMABLE} -it affine -o warp", warp=None)
+        greedy.execute(f"{common} {DEFORMABLE} -it affine -o warp", fixed=images["fixed"] * near,
+                       warp=None)
     warp = sitk.DisplacementFieldTransform(sitk.Cast(greedy["warp"], sitk.sitkVectorFloat64))
     return sitk.CompositeTransform([affine, warp])
 
@@ -97,6 +101,14 @@ def _isotropic(volume: Volume, spacing_mm: float) -> Any:
         image, size, sitk.Transform(), sitk.sitkLinear, image.GetOrigin(), [spacing_mm] * 3,
         image.GetDirection(), 0.0,
     )
+
+
+def _around(template: Any, spacing_mm: float) -> Any:
+    """1 in the template's brain and `RIM_MM` around it: what a mask has beyond is no brain."""
+    import SimpleITK as sitk
+
+    margin = [round(RIM_MM / spacing_mm)] * 3
+    return sitk.Cast(sitk.BinaryDilate(template > 0, margin), sitk.sitkFloat32)
 
 
 def _centres_together(fixed: Any, moving: Any) -> Matrix:

@@ -19,20 +19,12 @@ from operators.labels import LESIONS, LNC_NAMES, NOT_EVALUATED
 
 DATA = Path(__file__).resolve().parents[3] / "../shared/data"
 STUDIES = {
-    "philips classic": DATA / "philips_elition/In/cl",
+    "philips classic and enhanced": DATA / "philips_elition/In",
     "siemens enhanced": DATA / "siemens_xa30_enhanced/In",
 }
 
 
-MASK_LEAKS = pytest.mark.xfail(
-    reason="the brain mask of this T1w leaks into the neck, and the gate refuses the regions"
-)
-
-
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param("philips classic", marks=MASK_LEAKS), "siemens enhanced"],
-)
+@pytest.fixture(scope="module", params=sorted(STUDIES))
 def result(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One real study through the MAP as its contract says: paths in the environment."""
     study = STUDIES[request.param]
@@ -47,6 +39,20 @@ def result(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     assert done.returncode == ExitCode.LESIONS_NOT_ASSESSED, done.stderr[-3000:]
     (out / "stderr.txt").write_text(done.stderr)
     return out
+
+
+def test_a_study_without_a_grid_for_results_says_what_is_missing(tmp_path: Path) -> None:
+    """The enhanced Philips copy alone holds ASL and a field map, and raw data."""
+    study = DATA / "philips_elition/In/enh"
+    if not study.exists():
+        pytest.skip(f"real studies are not here: {study}")
+    done = subprocess.run(
+        [sys.executable, "-m", "apps.map", "-i", str(study), "-o", str(tmp_path / "out")],
+        capture_output=True, text=True, check=False,
+    )
+    assert done.returncode == ExitCode.NOTHING_TO_ASSESS
+    assert "No series can give the reference grid (found: cbf, asl)" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def findings(result: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from apps.phantom.anatomy import Anatomy, clean_air, label_map_anatomy, template_anatomy
+from apps.phantom.anatomy import Anatomy, clean_air, label_map_anatomy
 from apps.phantom.tissue import Tissue
 from operators.errors import InputError
 from operators.labels import STRUCTURES, Side
@@ -15,9 +15,9 @@ MAPS = (Path(__file__).resolve().parents[3]
         / "../shared/data/synthseg_label_maps/data/training_label_maps")
 
 
-@pytest.fixture(scope="module")
-def template() -> Anatomy:
-    return template_anatomy()
+@pytest.fixture
+def template(template_head: Anatomy) -> Anatomy:
+    return template_head
 
 
 def _centre(anatomy: Anatomy, number: int) -> np.ndarray:

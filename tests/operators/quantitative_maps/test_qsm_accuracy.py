@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from apps.phantom.anatomy import template_anatomy
+from apps.phantom.anatomy import Anatomy
 from apps.phantom.lesions import Burden
 from apps.phantom.subject import simulate
 from apps.phantom.types import Planted, Protocol, Subject
@@ -19,9 +19,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def subject() -> Subject:
+def subject(template_head: Anatomy) -> Subject:
     return simulate(
-        2, anatomy=template_anatomy(), protocol=Protocol(voxel_mm=(2.2, 1.1, 1.1)),
+        2, anatomy=template_head, protocol=Protocol(voxel_mm=(2.2, 1.1, 1.1)),
         burden=Burden(microbleeds=10),
     )
 
