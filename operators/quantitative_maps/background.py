@@ -72,55 +72,16 @@ def local_field(field: Array, parts: Sequence[Sphere], *, threshold: float) -> A
     """
     from scipy.fft import irfftn, rfftn
 
-    filtered = _filtered(field, parts)
-    response = parts[0].response
-    strong = np.abs(response) > threshold
-    inverse = np.divide(1, response, out=np.zeros_like(response), where=strong)
-    local = irfftn(rfftn(filtered, workers=-1) * inverse, s=field.shape, workers=-1)
-    return without_polynomial(local, known(parts), _POLYNOMIAL_ORDER)
-
-
-def without_bowl(field: Array, parts: Sequence[Sphere], *, spacing: Vector) -> Array:
-    """`field` minus the c r^2 (r from the middle of the grid) that no source outside can make.
-
-    Fields from outside are harmonic. A smooth phase that is not, as tissue conductivity gives (van
-    Lier et al., MRM 2012;67:552) or the simulator's shim by plain polynomials, has in lowest order
-    a uniform Laplacian, 6 c; V-SHARP turns it into a constant that jumps with the sphere's radius.
-    c is fitted to what V-SHARP leaves by four rounds of Cauchy-weighted least squares. 0 where
-    `field` is 0.
-    """
-    place = [
-        (step * (np.arange(n, dtype=np.float32) - np.float32(n // 2))) ** 2
-        for n, step in zip(field.shape, spacing, strict=True)
-    ]
-    square = place[0][:, None, None] + place[1][:, None] + place[2]
-    bowl = np.where(field != 0, square, np.float32(0)).astype(np.float32)
-    where = known(parts)
-    values, shape = _filtered(field, parts)[where], _filtered(bowl, parts)[where]
-    trust, factor = np.ones_like(values), 0.0
-    for _ in range(4):
-        factor = float(np.sum(trust * values * shape) / np.sum(trust * shape * shape))
-        rest = values - np.float32(factor) * shape
-        trust = 1 / (1 + np.square(rest / _robust_scale(rest)))
-    return np.asarray(field - np.float32(factor) * bowl, np.float32)
-
-
-def _filtered(field: Array, parts: Sequence[Sphere]) -> Array:
-    """`field` minus its mean over the largest sphere that fits; 0 where none does."""
-    from scipy.fft import irfftn, rfftn
-
     spectrum = rfftn(field, workers=-1)
     filtered = np.zeros(field.shape, np.float32)
     for sphere in parts:
         high = irfftn(spectrum * sphere.response, s=field.shape, workers=-1)
         filtered[sphere.where] = high[sphere.where]
-    return filtered
-
-
-def _robust_scale(rest: Array) -> float:
-    """Twice the standard deviation that the median of absolute values tells; never 0."""
-    spread = 2 * 1.4826 * float(np.median(np.abs(rest)))
-    return max(spread, float(np.finfo(np.float32).tiny))
+    response = parts[0].response
+    strong = np.abs(response) > threshold
+    inverse = np.divide(1, response, out=np.zeros_like(response), where=strong)
+    local = irfftn(rfftn(filtered, workers=-1) * inverse, s=field.shape, workers=-1)
+    return without_polynomial(local, known(parts), _POLYNOMIAL_ORDER)
 
 
 def without_polynomial(values: Array, mask: Mask, order: int) -> Array:
@@ -143,7 +104,7 @@ def without_polynomial(values: Array, mask: Mask, order: int) -> Array:
     for _ in range(3):
         weights = np.linalg.lstsq(design * trust[:, None], sample * trust, rcond=None)[0]
         rest = sample - design @ weights
-        scale = _robust_scale(rest)
+        scale = max(2 * 1.4826 * float(np.median(np.abs(rest))), float(np.finfo(np.float32).tiny))
         trust = (1 / np.sqrt(1 + np.square(rest / scale))).astype(np.float32)
     out = np.zeros_like(values)
     out[index] = inside - _monomials(places, powers) @ weights

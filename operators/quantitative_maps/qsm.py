@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.errors import StepFailed
-from operators.quantitative_maps.background import known, local_field, spheres, without_bowl
+from operators.quantitative_maps.background import known, local_field, spheres
 from operators.quantitative_maps.field import field_map, reliable
 from operators.quantitative_maps.geometry import Window, b0_direction, grown, spacing_mm, window
 from operators.quantitative_maps.inversion import (
@@ -61,7 +61,6 @@ def susceptibility(
     parts = spheres(inside, spacing=spacing, radii_mm=settings.sphere_radii_mm)
     _check_size(sum(int(part.where.sum()) for part in parts), "V-SHARP leaves")
     total = np.where(inside, field.field_ppm, np.float32(0))
-    total = without_bowl(total, parts, spacing=spacing)
     kernel = dipole_kernel(box.shape, spacing, b0_direction(phases[0]))
     local = local_field(total, parts, threshold=settings.deconvolution_threshold)
     chi = thresholded_division(local, known(parts), kernel, threshold=settings.tkd_threshold)

@@ -12,7 +12,6 @@ from operators.quantitative_maps.background import (
     known,
     local_field,
     spheres,
-    without_bowl,
     without_polynomial,
 )
 
@@ -78,20 +77,3 @@ def test_a_bowl_goes_and_a_vein_on_it_stays() -> None:
     left = without_polynomial((bowl + vein).astype(np.float32), BRAIN, 4)
     assert np.abs(left[BRAIN & (vein == 0)]).mean() < 0.001
     assert abs(left[BRAIN & (vein > 0)].mean() - 0.1) < 0.005
-
-
-def bowl_of(field: NDArray, parts: tuple[Sphere, ...]) -> NDArray[np.float32]:
-    total = (field * BRAIN).astype(np.float32)
-    return np.where(BRAIN, total - without_bowl(total, parts, spacing=SPACING), 0)
-
-
-def test_a_bowl_that_no_source_can_make_goes(parts: tuple[Sphere, ...]) -> None:
-    outside = 0.01 * X + 4e-4 * (X**2 - Y**2)
-    square = X**2 + Y**2 + Z**2
-    taken = bowl_of(2e-5 * square + outside + source(-6, 8, -5, 0.5), parts)
-    assert 1.8e-5 < np.polyfit(square[BRAIN], taken[BRAIN], 1)[0] < 2.2e-5
-
-
-def test_what_sources_make_is_hardly_taken_for_a_bowl(parts: tuple[Sphere, ...]) -> None:
-    field = source(-6, 8, -5, 0.5) + source(0, 0, 40, 9.0) + 0.01 * X + 4e-4 * (X**2 - Y**2)
-    assert np.ptp(bowl_of(field, parts)[BRAIN]) < 0.02 * np.ptp(field[BRAIN])
