@@ -37,25 +37,26 @@ class Candidate:
     true: bool
 
 
-def f1_curve(
-    candidates: Sequence[Candidate], positives: int
+def score_curve(
+    candidates: Sequence[Candidate], positives: int, beta: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Probabilities, falling, and the F1 score of taking every candidate from there up."""
+    """Probabilities, falling, and the F-beta score of taking every candidate from there up."""
     ranked = sorted(candidates, key=lambda one: -one.probability)
     hits = np.cumsum([one.true for one in ranked], dtype=float)
     taken = np.arange(1, len(ranked) + 1)
     return (np.array([one.probability for one in ranked]),
-            2 * hits / np.maximum(taken + positives, 1))
+            (1 + beta**2) * hits / np.maximum(taken + beta**2 * positives, 1))
 
 
 def best_operating_point(
-    candidates: Sequence[Candidate], positives: int, *, least: float = 0.5
+    candidates: Sequence[Candidate], positives: int, *, least: float = 0.5, beta: float = 1.0
 ) -> tuple[float, float]:
-    """The probability with the best F1 and that F1; (`least`, 0) where nothing is true.
+    """The probability with the best F-beta and that score; (`least`, 0) where nothing is true.
 
+    `beta` 1 is F1; 2 counts a missed lesion for four times as much as a false one.
     The threshold lies midway to the next candidate below, never under `least`.
     """
-    probabilities, score = f1_curve(candidates, positives)
+    probabilities, score = score_curve(candidates, positives, beta)
     if score.size == 0 or score.max() == 0:
         return least, 0.0
     best = int(np.flatnonzero(score == score.max())[-1])

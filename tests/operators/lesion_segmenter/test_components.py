@@ -48,6 +48,21 @@ def test_nothing_outside_the_brain_is_a_lesion():
     assert split(maps, brain=brain)[0].volume_mm3 == 4.0
 
 
+def test_a_part_of_another_class_is_a_lesion_of_its_own_when_it_is_large_enough():
+    maps = class_maps()
+    put(maps, (4, slice(10, 20), slice(10, 20)), LesionClass.IRON_DEPOSIT)
+    maps[LesionClass.IRON_DEPOSIT, 4, 12:14, 12:16] = 0.05
+    put(maps, (4, slice(12, 14), slice(12, 15)), LesionClass.CALCIFICATION)
+    put(maps, (4, slice(12, 14), slice(15, 16)), LesionClass.IRON_DEPOSIT)
+    (one,) = split(maps)
+    assert (one.kind, one.volume_mm3) == (LesionClass.IRON_DEPOSIT, 200.0)
+    maps[LesionClass.IRON_DEPOSIT, 4, 12:14, 15] = 0.05
+    put(maps, (4, slice(12, 14), slice(12, 16)), LesionClass.CALCIFICATION)
+    iron, calcium = split(maps)
+    assert (iron.kind, iron.volume_mm3) == (LesionClass.IRON_DEPOSIT, 184.0)
+    assert (calcium.kind, calcium.volume_mm3) == (LesionClass.CALCIFICATION, 16.0)
+
+
 def test_the_class_with_most_probability_names_the_whole_lesion():
     maps = class_maps()
     put(maps, (4, 10, slice(10, 13)), LesionClass.CALCIFICATION, 0.8)
