@@ -20,6 +20,7 @@ from operators.errors import (
     IncompleteRun,
     InputError,
     LentiformError,
+    OutputError,
 )
 
 _STACK_BYTES = 32 * 1024 * 1024
@@ -73,6 +74,9 @@ def _check(paths: RunPaths, *, overwrite: bool) -> None:
             "repository (or your own) with -m."
         )
         raise ConfigurationError(message)
+    if paths.study.resolve().is_relative_to(paths.out.resolve()):
+        message = f"{paths.out} holds the study itself. Give another folder with -o."
+        raise OutputError(message)
     check_output(paths.out, overwrite=overwrite)
 
 

@@ -162,6 +162,8 @@ def component_of(tokens: tuple[str, ...], stated: str, header: Dataset) -> Compo
     """
     if is_made_by("GE", header):
         code = private(header, _GE_COMPONENT)
+        if isinstance(code, bytes):
+            code = int.from_bytes(code[:2], "little")
         first = code[0] if isinstance(code, (list, tuple)) else code
         if str(first) in {"0", "1", "2", "3"}:
             return _GE_CODES[int(str(first))]

@@ -21,6 +21,7 @@ Arrays = list[NDArray[np.float32]]
 
 # An image without direction above this b is isotropic (trace or ADC); scanners write b0 as 0 to 5.
 _B0_LIMIT = 50.0
+_SIGNED_SHARE = 0.01  # own choice: filters ring a little below zero
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +48,20 @@ def read_values(candidate: Candidate, *, as_carrier: bool = False) -> Values:
         layout = _carrier(layout, candidate.role)
     reduced = replace(candidate, layout=layout, imaginary=_like(candidate.imaginary, layout))
     values = _READERS.get(candidate.role, _plain)(reduced, layout)
+    if candidate.role in {Role.MAGNITUDE, Role.SWI}:
+        _must_not_be_signed(candidate, values)
     return replace(values, remarks=remarks + values.remarks)
+
+
+def _must_not_be_signed(candidate: Candidate, values: Values) -> None:
+    """GE tells magnitude from phase in a private element alone; exports that lose it mix them."""
+    negative = max(float((array < 0).mean()) for array in values.arrays)
+    if negative > _SIGNED_SHARE:
+        raise BrokenSeries(
+            f"{candidate.name} ({candidate.role.value}): {100 * negative:.0f} % of its values are "
+            "negative, a magnitude is wanted: it is phase, real or imaginary that does not say so. "
+            "Export the series again with its private elements."
+        )
 
 
 def _like(imaginary: Layout | None, layout: Layout) -> Layout | None:

@@ -85,6 +85,7 @@ class Imprint:
         for keyword in _PATIENT_AND_STUDY:
             if keyword in self.header:
                 source[keyword] = self.header[keyword]
+        _with_known_characters(source)
         for tag in list(source.keys()):
             if not source.get_item(tag).value and source[tag].VR == "SQ":
                 del source[tag]
@@ -180,6 +181,19 @@ class Imprint:
         dataset.InstanceCreationTime = f"{self.now:%H%M%S.%f}"
         if dataset.Modality not in ("SR", "DOC"):
             dataset.BodyPartExamined = "BRAIN"
+
+
+def _with_known_characters(source: Dataset) -> None:
+    """Text as Unicode where highdicom knows no such character set: Japanese and Korean ones begin
+    with an empty value, others are misspelt."""
+    from highdicom.enum import SpecificCharacterSetValues
+
+    stated = source.get("SpecificCharacterSet") or ()
+    names = [stated] if isinstance(stated, str) else list(stated)
+    known = {value.value for value in SpecificCharacterSetValues}
+    if not set(names) <= known:
+        source.decode()
+        replace_element(source, "SpecificCharacterSet", "ISO_IR 192")
 
 
 def replace_element(dataset: Dataset, keyword: str, value: Any) -> None:

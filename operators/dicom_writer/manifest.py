@@ -10,12 +10,10 @@ from typing import Any
 
 from operators.dicom_writer.findings_json import decision_entry
 from operators.dicom_writer.imprint import SOFTWARE
-from operators.dicom_writer.staging import MANIFEST
+from operators.dicom_writer.staging import MANIFEST, SCHEMA
 from operators.dicom_writer.status import status
 from operators.labels import RESEARCH_NOTICE
 from operators.types import Findings, NotAssessed, Provenance
-
-SCHEMA = "lentiform-manifest/1"
 
 
 def write_manifest(

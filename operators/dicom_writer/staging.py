@@ -8,6 +8,7 @@ without manifest.json is none.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -17,7 +18,8 @@ from pathlib import Path
 
 from operators.errors import OutputError
 
-MANIFEST = "manifest.json"
+MANIFEST, SCHEMA = "manifest.json", "lentiform-manifest/1"
+RESULTS = frozenset({MANIFEST, "findings.json", "report.pdf", "dicom", "bids"})
 _PREFIX = ".lentiform-"
 
 
@@ -27,7 +29,7 @@ def check_output(folder: Path, *, overwrite: bool) -> None:
         message = f"{folder} is a file; a folder is wanted. Give another output folder with -o."
         raise OutputError(message)
     entries = _entries(folder)
-    if entries and MANIFEST not in entries:
+    if entries and not _is_result(folder, entries):
         message = (
             f"{folder} holds files that are not a Lentiform result ({entries[0]}, "
             f"{len(entries)} in all). Give an empty or new folder with -o."
@@ -39,6 +41,17 @@ def check_output(folder: Path, *, overwrite: bool) -> None:
             "or --overwrite to replace it."
         )
         raise OutputError(message)
+
+
+def _is_result(folder: Path, entries: list[str]) -> bool:
+    """Its manifest is ours, and nothing lies beside what a run writes: `overwrite` deletes all."""
+    if not set(entries) <= RESULTS:
+        return False
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return str(manifest["schema"]) == SCHEMA
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 @contextmanager

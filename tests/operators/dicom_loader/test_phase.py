@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from operators.dicom_loader.frames import Scaling
-from operators.dicom_loader.load import load_study
+from operators.dicom_loader.load import inspect_study, load_study
 from operators.dicom_loader.phase import (
     complex_to_phase,
     phase_to_radians,
     without_alternation,
 )
+from operators.errors import BrokenSeries
 from operators.types import Role, Unit
 
 TRUE = np.linspace(-3.1, 3.1, 8 * 9 * 9, dtype=np.float32).reshape(8, 9, 9)
@@ -124,6 +125,24 @@ def test_ge_real_and_imaginary_become_magnitude_and_phase(bench, settings):
     )
     assert "GE phase alternated by pi between slices; corrected." in study.warnings
     assert len(loaded.headers) == 6
+
+
+def test_ge_phase_whose_private_element_is_lost_is_no_magnitude(bench, settings):
+    anonymised = _ge(1) | {"edit": lambda *_: None}
+    values = (np.angle(np.exp(1j * bench.ramp() / 100.0)) * 1000).astype(np.int16)
+    bench.series(values, **anonymised)
+    with pytest.raises(BrokenSeries, match="negative, a magnitude is wanted"):
+        load_study(bench.folder, settings=settings)
+
+
+def test_ge_component_is_read_where_its_type_is_lost(bench, settings):
+    def edit(header, _):
+        header.private_block(0x0043, "GEMS_PARM_01", create=True).add_new(0x2F, "UN", b"\x01\x00")
+
+    values = (np.angle(np.exp(1j * bench.ramp() / 100.0)) * 1000).astype(np.int16)
+    bench.series(values, **(_ge(1) | {"edit": edit}))
+    roles = {d.role for d in inspect_study(bench.folder, settings=settings).decisions}
+    assert Role.MAGNITUDE not in roles
 
 
 def test_ge_magnitude_and_phase_of_one_series_are_told_apart(bench, settings):

@@ -104,9 +104,9 @@ def test_signed_values_and_trailing_elements_are_read_right(bench, settings):
 
     bench.magnitude(
         values, PixelRepresentation=1, BitsStored=16, HighBit=15, edit=trail, RescaleSlope=0.5,
-        RescaleIntercept=10,
+        RescaleIntercept=200,
     )  # fmt: skip
-    np.testing.assert_allclose(_loaded(bench, settings), values * 0.5 + 10)
+    np.testing.assert_allclose(_loaded(bench, settings), values * 0.5 + 200)
 
 
 def test_each_slice_keeps_its_own_rescale(bench, settings):

@@ -103,3 +103,21 @@ def test_a_header_without_type_2_attributes_or_frame_of_reference_is_completed(
     assert "FrameOfReferenceUID" not in poor  # the source itself is left alone
     assert poor.PatientSex == "F"
     assert imprint.header.PatientSex == "X"
+
+
+@pytest.mark.parametrize("characters", [["", "ISO 2022 IR 87"], ["", "ISO 2022 IR 149"], "UTF-8"])
+def test_a_character_set_that_highdicom_refuses_becomes_unicode(
+    make_imprint: Callable[[str], Imprint], tmp_path: Path, characters: str | list[str]
+) -> None:
+    name = "Yamada^Tarou=\u5c71\u7530^\u592a\u90ce" if "87" in characters[-1] else "Hong^Gildong"
+    stored = Dataset()
+    stored.SpecificCharacterSet = characters
+    stored.PatientName, stored.PatientID = name, "1"
+    stored.StudyInstanceUID = stored.SeriesInstanceUID = stored.FrameOfReferenceUID = "1.2.3"
+    stored.save_as(tmp_path / "header", implicit_vr=False, little_endian=True)
+    header = dcmread(tmp_path / "header", force=True)
+    imprint = replace(make_imprint("now"), header=header)
+    source = imprint.source(header)
+    assert source.SpecificCharacterSet == "ISO_IR 192"
+    source.save_as(tmp_path / "source", implicit_vr=False, little_endian=True)
+    assert str(dcmread(tmp_path / "source", force=True).PatientName) == name

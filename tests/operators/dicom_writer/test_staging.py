@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from operators.dicom_writer import staging
-from operators.dicom_writer.staging import MANIFEST, check_output, staged
+from operators.dicom_writer.staging import MANIFEST, SCHEMA, check_output, staged
 from operators.errors import OutputError
 
 
@@ -19,7 +20,7 @@ def _result(folder: Path, text: str, *, overwrite: bool = False) -> None:
     with staged(folder, overwrite=overwrite) as stage:
         (stage / "dicom").mkdir()
         (stage / "dicom" / "SR.dcm").write_text(text)
-        (stage / MANIFEST).write_text("{}")
+        (stage / MANIFEST).write_text(json.dumps({"schema": SCHEMA}))
 
 
 def _tree(folder: Path) -> list[str]:
@@ -29,7 +30,7 @@ def _tree(folder: Path) -> list[str]:
 def test_nothing_is_there_before_the_end_and_everything_after(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
     with staged(out, overwrite=False) as stage:
-        (stage / MANIFEST).write_text("{}")
+        (stage / MANIFEST).write_text(json.dumps({"schema": SCHEMA}))
         assert not out.exists()
         assert stage.name.startswith(".lentiform-")
     assert _tree(tmp_path / "deep") == ["out", f"out/{MANIFEST}"]
@@ -115,3 +116,17 @@ def test_a_mounted_output_folder_is_filled_in_place_with_the_manifest_last(
     assert out.stat().st_ino == inode
     assert (out / "dicom" / "SR.dcm").read_text() == "second"
     assert _tree(out) == ["dicom", "dicom/SR.dcm", MANIFEST]
+
+
+@pytest.mark.parametrize("extra", ["thesis.txt", None])
+def test_overwriting_never_deletes_what_a_run_did_not_write(
+    tmp_path: Path, extra: str | None
+) -> None:
+    out = tmp_path / "out"
+    _result(out, "first")
+    if extra is None:
+        (out / MANIFEST).write_text('{"name": "a web app"}')
+    else:
+        (out / extra).write_text("years of work")
+    with pytest.raises(OutputError, match="not a Lentiform result"):
+        check_output(out, overwrite=True)
