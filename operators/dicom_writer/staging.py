@@ -49,7 +49,7 @@ def _is_result(folder: Path, entries: list[str]) -> bool:
         return False
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return str(manifest["schema"]) == SCHEMA
+        return str(manifest["schema"]).startswith(SCHEMA.rstrip("0123456789"))
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

@@ -33,8 +33,8 @@ class RegistrationSettings(BaseModel):
         default=0.08, ge=-1, lt=1,
         description="Least share (0 to 1) of mutual information that must be lost when the image "
         "is mirrored left to right and registered anew: somebody else's head loses nothing, an "
-        "image with its sides exchanged gains. Right ones reached 0.19 and more on two real "
-        "studies, other heads 0.02 at most on simulated ones.",
+        "image with its sides exchanged gains. Own choice, between right poses of two real studies "
+        "and other heads simulated for the purpose; test_rejection.py tries it on others.",
     )
     min_overlap: float = Field(
         default=0.05, ge=0, le=1,

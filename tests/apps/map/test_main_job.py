@@ -51,12 +51,11 @@ def test_all_but_one_planted_microbleed_over_3_mm_are_found(comparison: Comparis
     assert found["CMB"] >= found.total() - 1
 
 
-@pytest.mark.xfail(reason="first weights: 0.75 over 3 mm on simulated test subjects", strict=False)
+@pytest.mark.xfail(reason="first weights: 0.75 over 3 mm on simulated test subjects", strict=True)
 def test_every_planted_microbleed_over_3_mm_is_listed(comparison: Comparison) -> None:
     assert comparison.found_as(Planted.MICROBLEED, over_mm=3.0)[""] == 0
 
 
-@pytest.mark.xfail(reason="faint deposits in an iron-laden pallidum are missed", strict=False)
 def test_no_planted_iron_or_calcium_over_3_mm_is_missing(comparison: Comparison) -> None:
     for kind in (Planted.IRON_DEPOSIT, Planted.CALCIFICATION):
         assert comparison.found_as(kind, over_mm=3.0)[""] == 0
