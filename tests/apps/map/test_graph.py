@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from apps.map.run import RunPaths, run_study
 from operators.dicom_loader.operator import DicomLoaderOperator
+from operators.dicom_writer.staging import MANIFEST, SCHEMA
 from operators.errors import IncompleteRun, StepFailed
 
 
@@ -30,8 +32,12 @@ def test_a_former_result_does_not_pass_for_this_runs_result(
     paths: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths.out.mkdir()
-    former = '{"provenance": {"started": "2020-01-01T00:00:00+00:00"}, "status": {"exit_code": 0}}'
-    (paths.out / "manifest.json").write_text(former)
+    former = {
+        "schema": SCHEMA,
+        "provenance": {"started": "2020-01-01T00:00:00+00:00"},
+        "status": {"exit_code": 0},
+    }
+    (paths.out / MANIFEST).write_text(json.dumps(former))
     monkeypatch.setattr(DicomLoaderOperator, "compute", lambda *_: None)
     with pytest.raises(IncompleteRun):
         run_study(paths, overwrite=True)
