@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from operators.dicom_loader.frames import number_of
+import numpy as np
+
+from operators.dicom_loader.frames import is_made_by, number_of, states_component
 from operators.dicom_loader.grouping import Group
 from operators.dicom_loader.rules import Facts, facts_of, first_match
 from operators.dicom_loader.settings import LoaderSettings
@@ -13,8 +16,13 @@ from operators.dicom_loader.volumes import Layout, arrange, same_grid
 from operators.errors import BrokenSeries
 from operators.types import AslKind, Decision, Role
 
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
 # Positions of a magnitude and its phase are written by the same scan and agree to the digit.
 _PAIR_TOLERANCE_MM = 0.01
+# Own choice: a repeat begins later than this after the scan it repeats; one scan has one time.
+_ONE_SCAN_S = 30.0
 
 # A symmetric tensor has six unknowns.
 TENSOR_DIRECTIONS = 6
@@ -123,9 +131,12 @@ def choose(groups: Iterable[Group], settings: LoaderSettings) -> Choice:
     for one in tried:
         fate = (None, one.reason) if one.candidate is None else fates[id(one.candidate)]
         decisions.append(_decision(one.group, one.facts, *fate))
-    told = dict.fromkeys(f"{_name(one.group).capitalize()} was not used: {one.reason}."
-                         for one in tried if one.tell)
-    return Choice(chosen, tuple(decisions), tuple(told))
+    unused = [(one.group, one.reason) for one in tried if one.tell]
+    if Role.PHASE not in chosen:
+        unused += [(phase.group, fates[id(phase)][1]) for phase in phases]
+    told = [f"{_name(group).capitalize()} was not used: {why}." for group, why in unused]
+    told += filter(None, (_lacking(candidate, tried) for candidate in chosen.values()))
+    return Choice(chosen, tuple(decisions), tuple(dict.fromkeys(told)))
 
 
 def _settle(
@@ -168,6 +179,7 @@ def _try(group: Group, facts: Facts, settings: LoaderSettings) -> _Tried:
         "shift_mm": settings.slice_shift_tolerance_mm,
     }
     try:
+        _must_be_whole(group, rule.role)
         layout = arrange(group.frames, **tolerances)
         imaginary = arrange(group.imaginary, **tolerances) if group.is_complex else None
     except BrokenSeries as error:
@@ -176,17 +188,97 @@ def _try(group: Group, facts: Facts, settings: LoaderSettings) -> _Tried:
     return _Tried(group, facts, candidate, reason)
 
 
+def _must_be_whole(group: Group, role: Role) -> None:
+    """Raise BrokenSeries for what arranging the frames would not show."""
+    if group.problem:
+        raise BrokenSeries(group.problem)
+    for frame in group.frames + group.imaginary:
+        if not frame.scaling.is_usable:
+            raise BrokenSeries(
+                f"{frame.instance.name} has a rescale slope of {frame.scaling.slope:g} and an "
+                f"intercept of {frame.scaling.intercept:g}, numbers (the slope not 0) are wanted. "
+                "Export the series again."
+            )
+    positions = [frame.plane.position_mm for frame in group.frames]
+    echoes = {frame.sample.echo_time_ms for frame in group.frames}
+    several = len(set(positions)) * len(echoes) < len(positions)
+    unclear = is_made_by("GE", group.header) and not states_component(group.header)
+    if role == Role.MAGNITUDE and several and unclear:
+        raise BrokenSeries(
+            "several images lie at one position, and the private GE element (0043,102F) that tells "
+            "magnitude from phase is absent. Export the series with private elements."
+        )
+
+
+def _lacking(candidate: Candidate, tried: list[_Tried]) -> str:
+    """A sentence where the instance numbers of a chosen series show that objects are absent.
+
+    A gap inside a volume is an error before this; at its edge there is no other sign. Numbers that
+    are not consecutive say nothing: Philips leaves out numbers in whole series.
+    """
+    uid = candidate.group.header.SeriesInstanceUID
+    numbers = {
+        frame.order[1]
+        for one in tried
+        if one.group.header.SeriesInstanceUID == uid
+        for frame in one.group.frames + one.group.imaginary
+    }
+    first, last = min(numbers), max(numbers)
+    if first < 2 or last - first + 1 != len(numbers):
+        return ""
+    return (
+        f"The instance numbers of {candidate.name} ({candidate.role.value}) begin at {first}: "
+        "slices at its edge may be missing."
+    )
+
+
 def _has_pair(candidate: Candidate, phases: list[Candidate]) -> bool:
     return candidate.role == Role.MAGNITUDE and any(_is_pair(candidate, p) for p in phases)
 
 
 def _is_pair(magnitude: Candidate, phase: Candidate) -> bool:
-    """Same grid and the same echo times."""
+    """Same grid, echo times, frame of reference and time of acquisition."""
     one, other = magnitude.layout, phase.layout
     if one is None or other is None:
         return False
     echoes = [[s.echo_time_ms for s in layout.samples] for layout in (one, other)]
-    return echoes[0] == echoes[1] and same_grid(one, other, tolerance_mm=_PAIR_TOLERANCE_MM)
+    return (
+        echoes[0] == echoes[1]
+        and same_grid(one, other, tolerance_mm=_PAIR_TOLERANCE_MM)
+        and _is_one_scan(magnitude.group.header, phase.group.header)
+    )
+
+
+def _is_one_scan(one: Dataset, other: Dataset) -> bool:
+    """Not a repeat: the head may have moved between. What is not stated does not part them."""
+    frames = {str(header.get("FrameOfReferenceUID") or "") for header in (one, other)} - {""}
+    one_s, other_s = (_seconds(header) for header in (one, other))
+    apart = 0.0 if one_s is None or other_s is None else abs(one_s - other_s)
+    return len(frames) < 2 and min(apart, 86400 - apart) <= _ONE_SCAN_S
+
+
+def _seconds(header: Dataset) -> float | None:
+    """Acquisition Time (else of Acquisition Date Time) in seconds of the day."""
+    stated = str(header.get("AcquisitionTime") or str(header.get("AcquisitionDateTime") or "")[8:])
+    digits = stated.partition(".")[0]
+    if not (len(digits) >= 6 and digits[:6].isdigit()):
+        return None
+    return int(digits[:2]) * 3600.0 + int(digits[2:4]) * 60.0 + int(digits[4:6])
+
+
+def _is_cut(magnitude: Candidate, phase: Candidate) -> bool:
+    """Whether the two are of one scan and differ in the number of slices alone."""
+    one, other = magnitude.layout, phase.layout
+    if one is None or other is None or one.shape[1:] != other.shape[1:]:
+        return False
+    echoes = [[s.echo_time_ms for s in layout.samples] for layout in (one, other)]
+    axes = np.abs(one.affine_lps_mm[:3, :3] - other.affine_lps_mm[:3, :3]).max()
+    return bool(
+        echoes[0] == echoes[1]
+        and one.shape[0] != other.shape[0]
+        and axes <= _PAIR_TOLERANCE_MM
+        and _is_one_scan(magnitude.group.header, phase.group.header)
+    )
 
 
 def _choose_phase(
@@ -198,14 +290,30 @@ def _choose_phase(
     """
     magnitude = chosen.get(Role.MAGNITUDE)
     pairs = [p for p in phases if magnitude is None or _is_pair(magnitude, p)]
+    if magnitude is not None and not pairs:
+        pairs = [p for p in phases if _is_cut(magnitude, p)][:1]
+        if pairs:
+            broken = _cut(magnitude, pairs[0])
+            chosen[Role.MAGNITUDE] = replace(magnitude, layout=None, broken=broken)
     if not pairs and all(p.broken for p in phases):
         pairs = phases
     for phase in phases:
         if phase not in pairs and magnitude is not None:
-            differs = f"phase whose grid or echo times differ from magnitude {magnitude.name}"
+            differs = (
+                f"phase whose grid, echo times, frame of reference or acquisition time differ from "
+                f"magnitude {magnitude.name}"
+            )
             fates[id(phase)] = (None, phase.broken or differs)
     if pairs:
         _settle(max(pairs, key=Candidate.rank), pairs, chosen, fates)
+
+
+def _cut(magnitude: Candidate, phase: Candidate) -> str:
+    counts = [c.layout.shape[0] if c.layout else 0 for c in (magnitude, phase)]
+    return (
+        f"{counts[0]} slices found, {phase.name}, its phase, has {counts[1]}. "
+        "Send both again, complete."
+    )
 
 
 def _join_calibration(

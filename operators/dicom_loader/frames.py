@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from operators.dicom_loader.index import Instance
+from operators.errors import BrokenSeries
 from operators.types import Sample
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ _TOKENS = {
     Component.REAL: frozenset({"R", "REAL", "R_FFE", "R_SE"}),
     Component.IMAGINARY: frozenset({"I", "IMAGINARY", "I_FFE", "I_SE"}),
 }
+# Directions are often written with four digits.
+_AXES_TOLERANCE = 0.01
 _GE_CODES = (Component.MAGNITUDE, Component.PHASE, Component.REAL, Component.IMAGINARY)
 
 
@@ -45,6 +49,11 @@ class Scaling:
     @property
     def is_identity(self) -> bool:
         return self.slope == 1.0 and self.intercept == 0.0
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it keeps the image: a slope of 0 would not, nor what is no number."""
+        return math.isfinite(self.slope) and self.slope != 0.0 and math.isfinite(self.intercept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +97,12 @@ def number_of(header: Dataset, keyword: str) -> float | None:
         value = header.get(keyword)
         if value is None or value == "":
             return None
-        if isinstance(value, (str, bytes)) or not hasattr(value, "__getitem__"):
-            return float(value)
-        return float(value[0]) if len(value) else None
+        if not isinstance(value, (str, bytes)) and hasattr(value, "__getitem__"):
+            value = value[0] if len(value) else math.nan
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
+    return number if math.isfinite(number) else None
 
 
 class PrivateTag(NamedTuple):
@@ -161,12 +171,9 @@ def component_of(tokens: tuple[str, ...], stated: str, header: Dataset) -> Compo
     Complex Image Component (`stated`) or in the image type.
     """
     if is_made_by("GE", header):
-        code = private(header, _GE_COMPONENT)
-        if isinstance(code, bytes):
-            code = int.from_bytes(code[:2], "little")
-        first = code[0] if isinstance(code, (list, tuple)) else code
-        if str(first) in {"0", "1", "2", "3"}:
-            return _GE_CODES[int(str(first))]
+        code = _ge_code(header)
+        if code is not None:
+            return _GE_CODES[code]
     if stated.lower() in set(Component) and stated.upper() != "MAGNITUDE":
         return Component(stated.lower())
     for component, names in _TOKENS.items():
@@ -175,15 +182,25 @@ def component_of(tokens: tuple[str, ...], stated: str, header: Dataset) -> Compo
     return Component.MAGNITUDE
 
 
+def states_component(header: Dataset) -> bool:
+    """Whether a GE object says what its values are of the complex signal."""
+    return _ge_code(header) is not None
+
+
+def _ge_code(header: Dataset) -> int | None:
+    code = private(header, _GE_COMPONENT)
+    if isinstance(code, bytes):
+        code = int.from_bytes(code[:2], "little")
+    first = code[0] if isinstance(code, (list, tuple)) else code
+    return int(str(first)) if str(first) in {"0", "1", "2", "3"} else None
+
+
 def scaling_of(rescale: Dataset, mapping: Dataset | None) -> Scaling:
     """Real World Value Mapping where it states a unit, else the rescale of the modality."""
-    slope, intercept = number_of(rescale, "RescaleSlope"), number_of(rescale, "RescaleIntercept")
+    slope = _stated_or(1.0, rescale, "RescaleSlope")
+    intercept = _stated_or(0.0, rescale, "RescaleIntercept")
     stated = str(rescale.get("RescaleType", "") or "").strip().lower()
-    rescaled = Scaling(
-        1.0 if slope is None else slope,
-        0.0 if intercept is None else intercept,
-        "" if stated in {"us", "normalized"} else stated,
-    )
+    rescaled = Scaling(slope, intercept, "" if stated in {"us", "normalized"} else stated)
     items = [] if mapping is None else mapping.get("RealWorldValueMappingSequence") or []
     for item in items:
         unit = _mapped_unit(item)
@@ -191,6 +208,14 @@ def scaling_of(rescale: Dataset, mapping: Dataset | None) -> Scaling:
         if unit and real_slope is not None:
             return Scaling(real_slope, number_of(item, "RealWorldValueIntercept") or 0.0, unit)
     return rescaled
+
+
+def _stated_or(usual: float, header: Dataset, keyword: str) -> float:
+    """The value, `usual` where absent, NaN where stated and no number."""
+    if header.get(keyword) in (None, ""):
+        return usual
+    number = number_of(header, keyword)
+    return math.nan if number is None else number
 
 
 def _mapped_unit(item: Dataset) -> str:
@@ -229,11 +254,15 @@ def classic_frame(instance: Instance, sample: Sample) -> Frame | None:
 def plane_of(
     position: Dataset, orientation: Dataset, measures: Dataset, header: Dataset
 ) -> Plane | None:
-    """Geometry from the four data sets that hold its parts; None where one is missing."""
+    """Geometry from the four data sets that hold its parts; None where one is missing.
+
+    Raises BrokenSeries for axes that are no two perpendicular directions and for a spacing that is
+    not positive.
+    """
     where = position.get("ImagePositionPatient")
     axes = orientation.get("ImageOrientationPatient")
     spacing = measures.get("PixelSpacing")
-    rows, columns = header.get("Rows"), header.get("Columns")
+    rows, columns = int(header.get("Rows") or 0), int(header.get("Columns") or 0)
     if not (where and axes and spacing and rows and columns):
         return None
     if len(where) != 3 or len(axes) != 6 or len(spacing) != 2:
@@ -241,6 +270,13 @@ def plane_of(
     x, y, z = (float(v) for v in where)
     a, b, c, d, e, f = (float(v) for v in axes)
     between_rows, between_columns = (float(v) for v in spacing)
+    if not all(map(math.isfinite, (x, y, z))):
+        raise BrokenSeries(f"position ({x:g}, {y:g}, {z:g}) mm found, numbers wanted")
+    lengths, angle = (math.hypot(a, b, c), math.hypot(d, e, f)), a * d + b * e + c * f
+    if not max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(angle)) < _AXES_TOLERANCE:
+        raise BrokenSeries("two perpendicular directions of length 1 wanted as orientation")
+    if not (0 < between_rows < math.inf and 0 < between_columns < math.inf):
+        raise BrokenSeries(f"pixels of {between_rows:g} x {between_columns:g} mm found")
     return Plane((x, y, z), (a, b, c, d, e, f), (between_rows, between_columns), rows, columns)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,9 @@ from operators.dicom_loader.frames import (
     classic_frame,
     is_made_by,
     number_of,
+    text_values,
 )
-from operators.dicom_loader.index import Instance, read_tags
+from operators.dicom_loader.index import DAMAGED, Instance, read_tags
 from operators.dicom_loader.mosaic import is_mosaic, mosaic_frames
 from operators.dicom_loader.perfusion import PHILIPS_LABEL, asl_kind
 from operators.errors import BrokenSeries
@@ -26,13 +27,20 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 
+Key = tuple[object, ...]
+
+_MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
+# Directions and spacings of one scan agree better than this, written with however few digits.
+_GEOMETRY_TOLERANCE = 2e-3
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
     """Frames of one series with one image type, component and slice geometry.
 
     `frames` is empty for an object that is no image in the patient. `imaginary` is filled where
     the component was formed from a real and an imaginary group; `frames` is then the real part.
-    `problem` says why the frames could not be laid out at all.
+    `problem` says what is wrong with an object of the group or of its kind in the series.
     """
 
     instances: tuple[Instance, ...]
@@ -57,29 +65,118 @@ def group_frames(instances: Iterable[Instance]) -> list[Group]:
     Philips keeps magnitude and phase in one series, localisers hold three orientations. Siemens XA
     writes each echo of a classic export under its own series UID and marks it MFSPLIT; those are
     joined by series number and description.
+
+    An object that cannot be placed is a problem of every group of its series with its SOP class and
+    image type: it may be a slice of one of them.
     """
-    groups: dict[tuple[object, ...], list[Frame]] = {}
-    others: dict[tuple[object, ...], list[Instance]] = {}
-    problems: dict[tuple[object, ...], str] = {}
+    groups: dict[Key, list[Frame]] = {}
+    others: dict[Key, list[Instance]] = {}
+    problems: dict[Key, str] = {}
     for instance in instances:
-        key: tuple[object, ...] = (_series_key(instance.header), instance.sop_class)
+        series: Key = (_series_key(instance.header), instance.sop_class)
         try:
             frames = list(_frames(instance))
+            problem = _unplaced(instance, len(frames))
         except BrokenSeries as error:
-            problems.setdefault(key, str(error))
-            frames = []
+            told = str(error)
+            frames, problem = [], told if instance.name in told else f"{instance.name}: {told}"
+        except DAMAGED as error:
+            frames, problem = [], (
+                f"{instance.name} has a damaged header ({type(error).__name__} at a value that is "
+                "needed). Send the series again."
+            )
+        if problem:
+            problems.setdefault((*series, _image_type(instance)), problem)
         if not frames:
-            others.setdefault(key, []).append(instance)
+            others.setdefault(series, []).append(instance)
         for frame in frames:
-            groups.setdefault((*key, *_frame_key(frame)), []).append(frame)
-    found = [_group(tuple(frames)) for frames in groups.values()]
-    found += [Group(tuple(held), (), problem=problems.get(k, "")) for k, held in others.items()]
+            groups.setdefault((*series, *_frame_key(frame)), []).append(frame)
+    found = [_group(series, tuple(frames), problems) for series, frames in _merged(groups)]
+    for series, held in others.items():
+        _drop_damaged(held[0].header)
+        found.append(Group(tuple(held), (), problem=_problem(series, held, problems)))
     return sorted(_with_complex(found), key=_series_number)
 
 
-def _group(frames: tuple[Frame, ...]) -> Group:
-    instances = {id(frame.instance): frame.instance for frame in frames}
-    return Group(tuple(instances.values()), frames, frames[0].component)
+def _group(series: Key, frames: tuple[Frame, ...], problems: dict[Key, str]) -> Group:
+    instances = tuple({id(frame.instance): frame.instance for frame in frames}.values())
+    problem = _problem(series, instances, problems)
+    _drop_damaged(instances[0].header)
+    return Group(instances, frames, frames[0].component, problem=problem)
+
+
+def _problem(series: Key, held: Sequence[Instance], problems: dict[Key, str]) -> str:
+    """A SOP Instance UID used twice, or an object of this kind that could not be placed."""
+    for one in held:
+        if one.conflict:
+            return (
+                f"{one.name} and {one.conflict} are different images with one SOP Instance UID. "
+                "Give each object a UID of its own."
+            )
+    return problems.get((*series, _image_type(held[0])), "") if problems else ""
+
+
+def _drop_damaged(header: Dataset) -> None:
+    """Elements that cannot be read count as absent in the header that speaks for a group."""
+    for tag in list(header.keys()):
+        if header.get_item(tag).value is None:  # left on disk, or empty
+            continue
+        try:
+            _ = header[tag]
+        except DAMAGED:
+            del header[tag]
+
+
+def _image_type(instance: Instance) -> tuple[str, ...]:
+    try:
+        return text_values(instance.header, "ImageType")
+    except DAMAGED:
+        return ()
+
+
+def _unplaced(instance: Instance, placed: int) -> str:
+    """What is wrong with an MR image of which not every frame has a place in the patient."""
+    wanted = 1
+    if instance.is_multiframe:
+        wanted = int(number_of(instance.header, "NumberOfFrames") or 0)
+    elif instance.sop_class != _MR_IMAGE:
+        return ""
+    if placed >= wanted or (instance.is_multiframe and not placed):
+        return ""
+    return (
+        f"{instance.name} does not say where {wanted - placed} of its {wanted} frame(s) lie (Image "
+        "Position, Image Orientation and Pixel Spacing wanted). Send the series again."
+    )
+
+
+def _merged(groups: dict[Key, list[Frame]]) -> list[tuple[Key, tuple[Frame, ...]]]:
+    """Groups whose geometry differs by rounding alone, joined; each with its series.
+
+    Rounding in the key parts what lies on both sides of a step, so that half of the slices of a
+    series would make a series of their own.
+    """
+    merged: list[tuple[Key, list[Frame]]] = []
+    for key, frames in groups.items():
+        for other, held in merged:
+            if _but_geometry(key) == _but_geometry(other) and _agree(frames[0], held[0]):
+                held.extend(frames)
+                break
+        else:
+            merged.append((key, list(frames)))
+    return [(key[:2], tuple(frames)) for key, frames in merged]
+
+
+def _but_geometry(key: Key) -> Key:
+    return key[:-2]
+
+
+def _agree(one: Frame, other: Frame) -> bool:
+    pairs = zip(
+        one.plane.orientation + one.plane.spacing_mm,
+        other.plane.orientation + other.plane.spacing_mm,
+        strict=True,
+    )
+    return all(abs(a - b) < _GEOMETRY_TOLERANCE for a, b in pairs)
 
 
 def _series_number(group: Group) -> float:
@@ -87,9 +184,13 @@ def _series_number(group: Group) -> float:
 
 
 def _series_key(header: Dataset) -> tuple[str, ...]:
-    if "MFSPLIT" in (header.get("ImageType") or ()):
-        return (str(header.get("SeriesNumber", "")), str(header.get("SeriesDescription", "")))
-    return (str(header.SeriesInstanceUID),)
+    try:
+        number = str(header.get("SeriesNumber", ""))
+        if "MFSPLIT" in (header.get("ImageType") or ()):
+            return (number, str(header.get("SeriesDescription", "")))
+    except DAMAGED:
+        number = ""
+    return (str(header.SeriesInstanceUID), number)
 
 
 def _frame_key(frame: Frame) -> tuple[object, ...]:
@@ -97,10 +198,10 @@ def _frame_key(frame: Frame) -> tuple[object, ...]:
     return (
         frame.component,
         frame.tokens,
-        tuple(round(axis, 3) + 0.0 for axis in plane.orientation),
-        tuple(round(spacing, 3) for spacing in plane.spacing_mm),
         plane.rows,
         plane.columns,
+        tuple(round(axis, 3) + 0.0 for axis in plane.orientation),
+        tuple(round(spacing, 3) for spacing in plane.spacing_mm),
     )
 
 

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+from pydicom.errors import BytesLengthException
 
 from operators.errors import InputError, StudyChoiceError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
     from pydicom.uid import UID
+
+# What a damaged header raises where a value is first converted, which is where it is asked for.
+DAMAGED = (
+    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, NotImplementedError,
+    EOFError, OSError, struct.error, zlib.error, BytesLengthException,
+)  # fmt: skip
 
 # Private groups from here on (Philips) cost half of the parsing time; `read_tags` fetches the few
 # that are wanted. Enhanced objects are read up to their pixels.
@@ -34,11 +44,15 @@ _MULTIFRAME = frozenset(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Instance:
-    """One DICOM object: its file, its name for messages (relative to the folder), its header."""
+    """One DICOM object: its file, its name for messages (relative to the folder), its header.
+
+    `conflict` names a file that carries the same SOP Instance UID and is another image.
+    """
 
     path: Path
     name: str
     header: Dataset
+    conflict: str = ""
 
     @property
     def sop_class(self) -> str:
@@ -66,6 +80,7 @@ class FolderIndex:
     not_dicom: int
     unreadable: tuple[str, ...]
     duplicates: int
+    unseen: tuple[str, ...] = ()
 
     def warnings(self) -> tuple[str, ...]:
         """One sentence per kind of file that was set aside."""
@@ -73,11 +88,14 @@ class FolderIndex:
         if self.not_dicom:
             sentences.append(f"{self.not_dicom} file(s) skipped that are not DICOM.")
         if self.unreadable:
-            shown = ", ".join(self.unreadable[:3])
-            more = ", ..." if len(self.unreadable) > 3 else ""
             sentences.append(
-                f"{len(self.unreadable)} DICOM file(s) with an unreadable header skipped: "
-                f"{shown}{more}."
+                f"{len(self.unreadable)} file(s) skipped that are empty or whose DICOM header "
+                f"cannot be read: {_some(self.unreadable)}."
+            )
+        if self.unseen:
+            sentences.append(
+                f"{len(self.unseen)} folder(s) or link(s) could not be opened: "
+                f"{_some(self.unseen)}."
             )
         if self.duplicates:
             sentences.append(f"{self.duplicates} file(s) skipped that repeat a SOP Instance UID.")
@@ -96,48 +114,70 @@ def index_folder(folder: Path) -> FolderIndex:
     found: dict[str, Instance] = {}
     not_dicom = duplicates = 0
     unreadable: list[str] = []
-    for path in _files(folder):
+    unseen: list[str] = []
+    for path in _files(folder, unseen):
         name = path.relative_to(folder).as_posix()
         header = read_header(path)
         if header is None:
             not_dicom += 1
-        elif _is_directory(header):
             continue
-        elif not all(header.get(key) for key in _IDENTITY):
+        try:
+            if _is_directory(header):
+                continue
+            identity = tuple(str(header.get(key) or "") for key in _IDENTITY)
+        except DAMAGED:
+            identity = ("",)
+        first = found.get(identity[0])
+        if not all(identity):
             unreadable.append(name)
-        elif str(header.SOPInstanceUID) in found:
+        elif first is None:
+            found[identity[0]] = Instance(path, name, header)
+        elif _place(header) == _place(first.header):
             duplicates += 1
         else:
-            found[str(header.SOPInstanceUID)] = Instance(path, name, header)
+            found[identity[0]] = replace(first, conflict=name)
     if not found:
         raise InputError(
             f"No DICOM object in {folder} ({not_dicom + len(unreadable)} other files). "
             "Give the folder of one MR study."
         )
-    return FolderIndex(tuple(found.values()), not_dicom, tuple(unreadable), duplicates)
+    return FolderIndex(
+        tuple(found.values()), not_dicom, tuple(unreadable), duplicates, tuple(unseen)
+    )
 
 
 _IDENTITY = ("SOPInstanceUID", "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID")
+# What tells two images apart that share a SOP Instance UID.
+_PLACE = ("SeriesInstanceUID", "InstanceNumber", "EchoTime", "ImageType", "ImagePositionPatient")
+
+
+def _place(header: Dataset) -> tuple[str, ...]:
+    try:
+        return tuple(str(header.get(key, "")) for key in _PLACE)
+    except DAMAGED:
+        return ()
 
 
 def read_header(path: Path) -> Dataset | None:
-    """The header of one file, long values left on disk until asked for; None: not DICOM."""
-    from pydicom.errors import BytesLengthException, InvalidDicomError
+    """The header of one file, long values left on disk until asked for.
+
+    None for a file that is not DICOM; an empty data set for one that is empty or cannot be read.
+    """
+    from pydicom import Dataset
+    from pydicom.errors import InvalidDicomError
     from pydicom.filereader import read_partial
 
     try:
         with path.open("rb") as file:
             if not _looks_like_dicom(file):
-                return None
+                return None if path.stat().st_size else Dataset()
             header = read_partial(file, _stop_at(_FIRST_UNREAD_TAG), _DEFERRED_BYTES, force=True)
             multiframe = str(header.get("SOPClassUID", "")) in _MULTIFRAME
             # A long value cannot be fetched later from inside a deflated file.
             if multiframe or header.file_meta.get("TransferSyntaxUID") == _DEFLATED:
                 file.seek(0)
                 header = read_partial(file, _stop_at(_PIXEL_DATA), force=True)
-    except (InvalidDicomError, BytesLengthException, OSError, ValueError, NotImplementedError):
-        from pydicom import Dataset
-
+    except (InvalidDicomError, *DAMAGED):
         return Dataset()
     return header
 
@@ -171,13 +211,36 @@ def choose_study(index: FolderIndex, study_uid: str | None) -> tuple[Instance, .
             "Name one of these with --study-uid."
         )
     chosen = studies[uid]
-    patients = {str(instance.header.get("PatientID", "")) for instance in chosen} - {""}
-    if len(patients) > 1:
-        raise StudyChoiceError(
-            f"Study {uid} carries {len(patients)} different patient IDs, one wanted. "
-            "Separate the patients' files into folders of their own."
-        )
+    _must_be_one_patient(uid, chosen)
     return tuple(chosen)
+
+
+def _must_be_one_patient(uid: str, chosen: list[Instance]) -> None:
+    """One ID, issuer and birth date where stated; where an ID is absent, one name as well.
+
+    A name alone does not part objects of one ID: it is written in many ways.
+    """
+    known = {key: {_patient(i.header, key) for i in chosen} for key in _PATIENT}
+    asked = _PATIENT if "" in known["PatientID"] else _PATIENT[:-1]
+    for key in asked:
+        found = len(known[key] - {""})
+        if found > 1:
+            raise StudyChoiceError(
+                f"Study {uid} carries {found} different values of {key}, one wanted. "
+                "Separate the patients' files into folders of their own."
+            )
+
+
+_PATIENT = ("PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientName")
+
+
+def _patient(header: Dataset, key: str) -> str:
+    """One attribute of the patient, spaces, carets and case aside; "" where absent or damaged."""
+    try:
+        text = str(header.get(key) or "")
+    except DAMAGED:
+        return ""
+    return " ".join(text.partition("=")[0].replace("^", " ").upper().split())
 
 
 def _listing(studies: dict[str, list[Instance]]) -> str:
@@ -192,13 +255,30 @@ def _listing(studies: dict[str, list[Instance]]) -> str:
     return "\n".join(lines)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _files(folder: Path, unseen: list[str]) -> Iterator[Path]:
+    """Every file below `folder`, links followed, each folder once; `unseen` gets what fails."""
+
+    def told(error: OSError) -> None:
+        unseen.append(os.path.relpath(error.filename, folder))
+
+    visited: set[tuple[int, int]] = set()
+    for parent, folders, files in os.walk(folder, followlinks=True, onerror=told):
+        identity = os.stat(parent)
+        if (identity.st_dev, identity.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((identity.st_dev, identity.st_ino))
         folders.sort()
         for name in sorted(files):
             path = Path(parent) / name
             if path.is_file():
                 yield path
+            elif path.is_symlink():
+                unseen.append(path.relative_to(folder).as_posix())
 
 
 def _looks_like_dicom(file: BinaryIO) -> bool:

@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.dicom_loader.csa import csa_values
-from operators.dicom_loader.frames import Frame, Plane, PrivateTag, classic_frame, private
+from operators.dicom_loader.frames import (
+    Frame,
+    Plane,
+    PrivateTag,
+    classic_frame,
+    number_of,
+    private,
+)
 from operators.dicom_loader.index import Instance
 from operators.errors import BrokenSeries
 from operators.types import Sample
@@ -84,5 +91,4 @@ def _normal(header: Dataset, cross: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _slice_step(header: Dataset) -> float:
-    step = header.get("SpacingBetweenSlices") or header.get("SliceThickness")
-    return float(step) if step else 1.0
+    return number_of(header, "SpacingBetweenSlices") or number_of(header, "SliceThickness") or 1.0

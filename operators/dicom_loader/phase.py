@@ -29,12 +29,15 @@ def phase_to_radians(
     scaling: Scaling,
     manufacturer: str,
     bits_stored: int,
+    signed: bool = False,
 ) -> tuple[list[NDArray[np.float32]], str]:
     """Rescaled phase values of all echoes to radians, and how it was done.
 
     - A stated unit (mrad, rad, degrees) is used: Philips, and GE where it says so.
     - Siemens: the stored range 2^bits covers one turn; -4096..4094 with slope 2 and intercept
-      -4096 is x pi/4096, 0..4095 without rescale is (x - 2048) pi/2048.
+      -4096 is x pi/4096, 0..4095 without rescale is (x - 2048) pi/2048; stored 0 is the centre of
+      signed values. Bits Stored is not believed where the data fill less than half of the range
+      (exports write 16 for 12 bits).
     - GE: milliradians (measured range -3141..3142, no rescale), and the sign is opposite.
     - Otherwise the range of the data is held against known full ranges; the returned sentence
       then says "assumed".
@@ -44,9 +47,9 @@ def phase_to_radians(
     maker = manufacturer.upper()
     if scaling.unit in _TO_RADIANS:
         factor, centre, how = _TO_RADIANS[scaling.unit], 0.0, f"stated in {scaling.unit}"
-    elif "SIEMENS" in maker:
+    elif "SIEMENS" in maker and _span(arrays) >= scaling.slope * 2.0**bits_stored / 2:
         turn = scaling.slope * 2.0**bits_stored
-        centre = scaling.intercept + turn / 2
+        centre = scaling.intercept + (0.0 if signed else turn / 2)
         factor, how = 2 * np.pi / turn, "Siemens full range"
     else:
         factor, centre, how = _from_range(arrays)
@@ -56,6 +59,11 @@ def phase_to_radians(
     if sign < 0:
         how += ", sign reversed (GE)"
     return [(sign * factor * (a - np.float32(centre))).astype(np.float32) for a in arrays], how
+
+
+def _span(arrays: Sequence[NDArray[np.float32]]) -> float:
+    low = min(float(np.nanmin(array)) for array in arrays)
+    return max(float(np.nanmax(array)) for array in arrays) - low
 
 
 def _from_range(arrays: Sequence[NDArray[np.float32]]) -> tuple[float, float, str]:

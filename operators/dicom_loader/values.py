@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.dicom_loader.choose import Candidate
-from operators.dicom_loader.frames import number_of
+from operators.dicom_loader.frames import Scaling, number_of
 from operators.dicom_loader.perfusion import assumed_kinds, cbf_unit
 from operators.dicom_loader.phase import complex_to_phase, phase_to_radians, without_alternation
 from operators.dicom_loader.pixels import read_arrays
@@ -21,7 +21,7 @@ Arrays = list[NDArray[np.float32]]
 
 # An image without direction above this b is isotropic (trace or ADC); scanners write b0 as 0 to 5.
 _B0_LIMIT = 50.0
-_SIGNED_SHARE = 0.01  # own choice: filters ring a little below zero
+_STRAY_SHARE = 0.01  # own choice: filters ring a little below zero, noise lifts FA above 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +56,7 @@ def read_values(candidate: Candidate, *, as_carrier: bool = False) -> Values:
 def _must_not_be_signed(candidate: Candidate, values: Values) -> None:
     """GE tells magnitude from phase in a private element alone; exports that lose it mix them."""
     negative = max(float((array < 0).mean()) for array in values.arrays)
-    if negative > _SIGNED_SHARE:
+    if negative > _STRAY_SHARE:
         raise BrokenSeries(
             f"{candidate.name} ({candidate.role.value}): {100 * negative:.0f} % of its values are "
             "negative, a magnitude is wanted: it is phase, real or imaginary that does not say so. "
@@ -156,10 +156,12 @@ def _phase(candidate: Candidate, layout: Layout) -> Values:
             for a, b in zip(arrays, imaginary, strict=True)
         ]
     else:
-        scaling = layout.volumes[0][0].scaling
-        bits = int(number_of(header, "BitsStored") or 12)
         arrays, how = phase_to_radians(
-            arrays, scaling=scaling, manufacturer=maker, bits_stored=bits
+            arrays,
+            scaling=_one_scaling(candidate, layout),
+            manufacturer=maker,
+            bits_stored=int(number_of(header, "BitsStored") or 12),
+            signed=bool(number_of(header, "PixelRepresentation")),
         )
         if "assumed" in how:
             remarks.append(f"Unit of phase not stated: {how}.")
@@ -173,16 +175,39 @@ def _phase(candidate: Candidate, layout: Layout) -> Values:
     return Values(arrays, layout.samples, layout, Unit.RADIAN, tuple(remarks))
 
 
-def _anisotropy(_: Candidate, layout: Layout) -> Values:
-    """FA as a ratio: Siemens and others store it x1000, so values above 1.5 mean that."""
+def _one_scaling(candidate: Candidate, layout: Layout) -> Scaling:
+    """The scaling of all slices; where it differs, the unit must be stated to make sense of it."""
+    found = {frame.scaling for volume in layout.volumes for frame in volume}
+    first = layout.volumes[0][0].scaling
+    if len(found) > 1 and not (first.unit and len({one.unit for one in found}) == 1):
+        raise BrokenSeries(
+            f"{candidate.name} ({candidate.role.value}): {len(found)} different rescale slopes and "
+            "intercepts found and no unit, one pair wanted: one turn of phase would differ between "
+            "slices. Export the series as the scanner wrote it."
+        )
+    return first
+
+
+def _anisotropy(candidate: Candidate, layout: Layout) -> Values:
+    """FA as a ratio: Siemens and others store it x1000, so values above 1.5 mean that.
+
+    Noise may lift a few voxels above 1 (negative eigenvalues), not more.
+    """
     arrays = read_arrays(layout)
     largest = float(np.nanmax(arrays[0]))
+    remarks: tuple[str, ...] = ()
     if largest > 1.5:
         arrays = [array / np.float32(1000.0) for array in arrays]
         if largest > 1500.0:
-            remark = f"FA map reaches {largest:.4g}, above 1000: unit assumed x1000."
-            return Values(arrays, layout.samples, layout, Unit.RATIO, (remark,))
-    return Values(arrays, layout.samples, layout, Unit.RATIO)
+            remarks = (f"FA map reaches {largest:.4g}, above 1000: unit assumed x1000.",)
+    outside = float(((arrays[0] < -0.01) | (arrays[0] > 1.01)).mean())
+    if outside > _STRAY_SHARE:
+        raise BrokenSeries(
+            f"{candidate.name} ({candidate.role.value}): {100 * outside:.0f} % of its values lie "
+            "outside 0 to 1 (or 0 to 1000), an FA map is wanted. Export the scanner's FA map, or "
+            "the diffusion series from which it is computed."
+        )
+    return Values(arrays, layout.samples, layout, Unit.RATIO, remarks)
 
 
 def _susceptibility(candidate: Candidate, layout: Layout) -> Values:

@@ -8,9 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.dicom_loader.frames import Frame
+from operators.dicom_loader.enhanced import group_of_first_frame
+from operators.dicom_loader.frames import Frame, number_of
 from operators.errors import BrokenSeries
 from operators.types import Sample
+
+# Own choice: wider than any gap that a brain protocol leaves.
+_WIDEST_GAP = 5.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +77,7 @@ def arrange(frames: Sequence[Frame], *, spacing_mm: float, shift_mm: float) -> L
         _check_same_positions(volume, reference, spacing_mm)
         _check_spacing(volume, spacing_mm)
         _check_stacking(volume, shift_mm)
+    _check_stated_step(reference, spacing_mm)
     return Layout(
         tuple(tuple(volume) for volume in volumes), _samples(volumes), _affine(reference)
     )
@@ -172,6 +177,40 @@ def _check_spacing(volume: list[Frame], spacing_mm: float) -> None:
     )
 
 
+def _check_stated_step(volume: list[Frame], spacing_mm: float) -> None:
+    """Every second slice lost leaves an even spacing: held against what the header says of it.
+
+    Spacing Between Slices, centre to centre; some exporters write the gap there, so below the slice
+    thickness it is believed for 3D alone. Without it the slices of an original 3D acquisition touch
+    (overlap is possible, a gap is not), and no others lie further apart than four thicknesses.
+    """
+    if len(volume) < 2:
+        return
+    first, second = volume[:2]
+    step = _along(second) - _along(first)
+    stated, thickness = (_stated(first, k) for k in ("SpacingBetweenSlices", "SliceThickness"))
+    acquired = str(first.instance.header.get("MRAcquisitionType", ""))
+    is_3d = acquired == "3D" and "ORIGINAL" in first.tokens
+    if stated and (is_3d or stated >= 0.99 * (thickness or 0.0)):
+        wanted, source = stated, "Spacing Between Slices"
+    elif thickness and is_3d:
+        wanted, source = thickness, "Slice Thickness of a 3D acquisition"
+    elif thickness and step > _WIDEST_GAP * thickness:
+        raise BrokenSeries(
+            f"Slices missing: {first.instance.name} and {second.instance.name} lie {step:.3g} mm "
+            f"apart, slices are {thickness:.3g} mm thick. Send the series again, complete."
+        )
+    else:
+        return
+    times = round(step / wanted)
+    if times > 1 and abs(step - times * wanted) <= spacing_mm * times:
+        raise BrokenSeries(
+            f"Slices missing throughout: {first.instance.name} and {second.instance.name} lie "
+            f"{step:.3g} mm apart, {wanted:.3g} mm wanted ({source}). Send the series again, "
+            "complete."
+        )
+
+
 def _check_same_positions(
     volume: list[Frame], reference: list[Frame], spacing_mm: float
 ) -> None:
@@ -229,6 +268,12 @@ def _affine(volume: list[Frame]) -> NDArray[np.float64]:
 
 
 def _stated_step(frame: Frame) -> float:
+    return _stated(frame, "SpacingBetweenSlices") or _stated(frame, "SliceThickness") or 1.0
+
+
+def _stated(frame: Frame, keyword: str) -> float | None:
+    """A length of the header, mm, wherever the object keeps it."""
     header = frame.instance.header
-    step = header.get("SpacingBetweenSlices") or header.get("SliceThickness")
-    return float(step) if step else 1.0
+    measures = group_of_first_frame(header, "PixelMeasuresSequence")
+    value = number_of(header, keyword)
+    return number_of(measures, keyword) if value is None else value

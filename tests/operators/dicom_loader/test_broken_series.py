@@ -80,6 +80,105 @@ def test_slices_shifted_sideways_are_no_volume(bench, settings):
         load_study(bench.folder, settings=settings)
 
 
+@pytest.mark.parametrize(
+    ("elements", "source"),
+    [
+        ({}, "Slice Thickness of a 3D acquisition"),
+        ({"SpacingBetweenSlices": 2.0, "MRAcquisitionType": "2D"}, "Spacing Between Slices"),
+    ],
+)
+def test_every_second_slice_lost_is_found_by_the_header(bench, settings, elements, source):
+    for path in bench.magnitude(**elements)[1::2]:
+        path.unlink()
+    with pytest.raises(BrokenSeries, match=f"4 mm apart, 2 mm wanted \\({source}\\)"):
+        load_study(bench.folder, settings=settings)
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"SpacingBetweenSlices": 1.0},
+        {"SliceThickness": 1.0, "MRAcquisitionType": "2D"},
+        {"SpacingBetweenSlices": 0.5, "SliceThickness": 1.5, "MRAcquisitionType": "2D"},
+    ],
+    ids=["overlap stated", "2D with a gap", "gap written as spacing"],
+)
+def test_gaps_and_overlaps_of_whole_series_are_no_fault(bench, settings, elements):
+    stated = elements.get("SpacingBetweenSlices", 2.0)
+    step_mm = 1.0 if stated == 1.0 else 2.0
+    bench.magnitude(step_mm=step_mm, **elements)
+    volume = load_study(bench.folder, settings=settings).series[Role.MAGNITUDE].volumes[0]
+    assert volume.spatial_shape == (6, 12, 10)
+
+
+def test_two_slices_far_apart_are_no_volume(bench, settings):
+    for path in bench.magnitude(step_mm=30.0, MRAcquisitionType="2D")[2:]:
+        path.unlink()
+    with pytest.raises(BrokenSeries, match="30 mm apart, slices are 2 mm thick"):
+        load_study(bench.folder, settings=settings)
+
+
+def test_orientations_that_differ_by_rounding_are_one_series(bench, settings):
+    def jitter(header, index):
+        tilt = 4e-4 if index % 2 else 6e-4
+        header.ImageOrientationPatient = [1.0, tilt, 0.0, -tilt, 1.0, 0.0]
+
+    bench.magnitude(edit=jitter)
+    volume = load_study(bench.folder, settings=settings).series[Role.MAGNITUDE].volumes[0]
+    assert volume.spatial_shape == (6, 12, 10)
+
+
+def test_a_magnitude_shorter_than_its_phase_is_not_whole(bench, settings):
+    bench.magnitude()[-1].unlink()
+    bench.phase()
+    with pytest.raises(BrokenSeries, match="5 slices found, series 2, its phase, has 6"):
+        load_study(bench.folder, settings=settings)
+
+
+def _set(**elements):
+    def edit(header, index):
+        if index == 5:
+            for keyword, value in elements.items():
+                setattr(header, keyword, value)
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda h, i: i == 5 and h.pop("ImagePositionPatient"), "does not say where 1 of its 1"),
+        (_set(ImageOrientationPatient=[1, 0, 0, 1, 0, 0]), "two perpendicular directions"),
+        (_set(PixelSpacing=[0, 1]), "pixels of 0 x 1 mm"),
+        (_set(RescaleSlope=0), "a rescale slope of 0"),
+        (_set(RescaleSlope="nan"), "a rescale slope of nan"),
+        (lambda h, i: i == 5 and h.add_new("Rows", "LO", "many"), "a damaged header"),
+    ],
+    ids=["no position", "orientation", "spacing", "slope 0", "slope nan", "rows"],
+)
+def test_a_slice_that_cannot_be_placed_or_scaled_breaks_its_series(bench, settings, edit, said):
+    paths = bench.magnitude(edit=edit)
+    with pytest.raises(BrokenSeries, match=said) as caught:
+        load_study(bench.folder, settings=settings)
+    assert paths[5].name in str(caught.value)
+
+
+def test_slices_lost_at_the_edge_are_told_where_numbers_show_it(bench, settings):
+    for path in bench.magnitude()[:2]:
+        path.unlink()
+    study = load_study(bench.folder, settings=settings)
+    assert study.warnings == (
+        "The instance numbers of series 1 (gre_magnitude) begin at 3: slices at its edge may be "
+        "missing.",
+    )
+
+
+def test_different_images_with_one_sop_instance_uid_are_not_thinned_out(bench, settings):
+    bench.magnitude(SOPInstanceUID="1.2.3.4.5")
+    with pytest.raises(BrokenSeries, match="different images with one SOP Instance UID"):
+        load_study(bench.folder, settings=settings)
+
+
 def test_truncated_pixels_name_the_file_and_both_sizes(bench, settings):
     paths = bench.magnitude()
     paths[1].write_bytes(paths[1].read_bytes()[:-100])

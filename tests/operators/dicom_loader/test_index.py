@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
@@ -42,8 +43,8 @@ def test_other_files_are_skipped_and_counted(bench):
     index = index_folder(bench.folder)
     assert len(index.instances) == 6
     assert index.warnings() == (
-        "2 file(s) skipped that are not DICOM.",
-        "1 DICOM file(s) with an unreadable header skipped: cut.dcm.",
+        "1 file(s) skipped that are not DICOM.",
+        "2 file(s) skipped that are empty or whose DICOM header cannot be read: cut.dcm, empty.",
     )
 
 
@@ -121,9 +122,56 @@ def test_two_patients_under_one_study_uid_are_never_mixed(bench):
     bench.magnitude()
     bench.t1w(PatientID="P2")
     bench.localiser(PatientID="")
-    with pytest.raises(StudyChoiceError, match="2 different patient IDs, one wanted") as caught:
+    with pytest.raises(StudyChoiceError, match="2 different values of PatientID, one") as caught:
         choose_study(index_folder(bench.folder), None)
     assert "P2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "key"),
+    [
+        ({"PatientID": ""}, {"PatientID": "", "PatientName": "Other^Person"}, "PatientName"),
+        ({}, {"PatientID": "", "PatientName": "Other^Person"}, "PatientName"),
+        ({}, {"PatientBirthDate": "19300101"}, "PatientBirthDate"),
+        ({"IssuerOfPatientID": "A"}, {"IssuerOfPatientID": "B"}, "IssuerOfPatientID"),
+    ],
+)
+def test_patients_are_parted_by_more_than_the_id(bench, one, other, key):
+    bench.magnitude(**one)
+    bench.phase(**other)
+    with pytest.raises(StudyChoiceError, match=f"2 different values of {key}, one") as caught:
+        choose_study(index_folder(bench.folder), None)
+    assert "OTHER" not in str(caught.value).upper()
+
+
+def test_a_name_written_in_two_ways_is_one_patient(bench):
+    bench.magnitude(PatientID="", PatientName="Simulated^One")
+    bench.phase(PatientID="", PatientName="SIMULATED^ONE^^^")
+    assert len(choose_study(index_folder(bench.folder), None)) == 12
+
+
+def test_linked_folders_are_entered_once_and_a_broken_link_is_told(bench, tmp_path):
+    bench.magnitude(folder="../elsewhere")
+    (bench.folder / "scan").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "loop").symlink_to(bench.folder)
+    (bench.folder / "gone.dcm").symlink_to(tmp_path / "nowhere")
+    index = index_folder(bench.folder)
+    assert len(index.instances) == 6
+    assert index.warnings() == ("1 folder(s) or link(s) could not be opened: gone.dcm.",)
+
+
+def test_a_folder_that_cannot_be_opened_is_told(bench, monkeypatch):
+    bench.magnitude()
+    (bench.folder / "locked").mkdir()
+    scan = os.scandir
+
+    def guarded(path):
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    assert "could not be opened: locked." in index_folder(bench.folder).warnings()[0]
 
 
 def test_a_study_without_any_role_lists_what_was_found(bench, settings):

@@ -48,6 +48,22 @@ def test_stored_phase_becomes_radians(stored, maker, scaling, said):
     assert said in how
 
 
+def test_siemens_bits_that_the_values_do_not_fill_are_not_believed():
+    """Anonymisers write Bits Stored 16 for 12-bit values: a turn would be 16 times too long."""
+    stored = TRUE * 4096 / np.pi
+    radians, how = _radians(stored, maker="SIEMENS", scaling=Scaling(2, -4096), bits=16)
+    np.testing.assert_allclose(radians, TRUE, atol=2e-3)
+    assert "assumed -4096 to 4095" in how
+
+
+def test_signed_siemens_phase_is_centred_on_its_zero():
+    stored = [TRUE * 2048 / np.pi]
+    arrays, _ = phase_to_radians(
+        stored, scaling=Scaling(), manufacturer="SIEMENS", bits_stored=12, signed=True
+    )
+    np.testing.assert_allclose(arrays[0], TRUE, atol=2e-3)
+
+
 @pytest.mark.parametrize("scaling", [Scaling(), Scaling(unit="mrad")])
 def test_ge_milliradians_have_the_opposite_sign(scaling):
     radians, how = _radians(TRUE * 1000, maker="GE MEDICAL SYSTEMS", scaling=scaling)
@@ -154,6 +170,25 @@ def test_ge_magnitude_and_phase_of_one_series_are_told_apart(bench, settings):
     np.testing.assert_allclose(
         study.series[Role.PHASE].volumes[0].array[::-1], -values / 1000, atol=1e-4
     )
+
+
+def test_ge_images_at_one_position_without_the_private_element_are_not_guessed(bench, settings):
+    lost = {"edit": lambda *_: None}
+    bench.series(bench.ramp().astype(np.int16), **(_ge(0) | lost))
+    bench.series(bench.ramp().astype(np.int16), **(_ge(0) | lost), first_instance=7)
+    with pytest.raises(BrokenSeries, match=r"\(0043,102F\) that tells magnitude from phase"):
+        load_study(bench.folder, settings=settings)
+
+
+def test_phase_scaled_differently_between_slices_is_refused(bench, settings):
+    bench.magnitude()
+
+    def edit(header, index):
+        header.RescaleSlope = 2 if index < 3 else 1.5
+
+    bench.phase(edit=edit)
+    with pytest.raises(BrokenSeries, match="2 different rescale slopes"):
+        load_study(bench.folder, settings=settings)
 
 
 def test_a_guessed_unit_is_told(bench, settings):

@@ -9,6 +9,7 @@ from pydicom.sequence import Sequence
 
 from operators.dicom_loader.load import load_study
 from operators.dicom_loader.perfusion import asl_timing, assumed_kinds
+from operators.errors import BrokenSeries
 from operators.types import AslKind, AslTiming, Role, Unit
 
 FA = {
@@ -55,6 +56,12 @@ def test_fa_stored_as_a_ratio_is_left(bench, settings):
     bench.series(bench.ramp(), RescaleSlope=0.001, RescaleIntercept=0, **FA)
     series, _ = _only(bench, settings, Role.FA)
     assert series.volumes[0].array.max() == pytest.approx(0.719)
+
+
+def test_values_that_no_fa_map_has_are_refused(bench, settings):
+    bench.series(bench.ramp() + 700, **FA)
+    with pytest.raises(BrokenSeries, match=r"% of its values lie outside 0 to 1"):
+        _only(bench, settings, Role.FA)
 
 
 @pytest.mark.parametrize(

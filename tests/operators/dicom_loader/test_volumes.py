@@ -126,7 +126,32 @@ def test_phase_that_does_not_fit_the_magnitude_is_refused(bench, settings):
     study = load_study(bench.folder, settings=settings)
     assert set(study.series) == {Role.MAGNITUDE}
     reason = study.decisions[1].reason
-    assert reason == "phase whose grid or echo times differ from magnitude series 1"
+    differs = "phase whose grid, echo times, frame of reference or acquisition time differ from"
+    assert reason == f"{differs} magnitude series 1"
+    assert study.warnings == (f"Series 2 was not used: {reason}.",)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"FrameOfReferenceUID": "1.2.3.10"}, {"AcquisitionTime": "110500.5"}],
+    ids=["frame of reference", "time"],
+)
+def test_the_phase_of_a_repeat_is_no_pair(bench, settings, other):
+    times = {"AcquisitionTime": "110000.25"}
+    bench.magnitude(**times)
+    bench.phase(**(times | other))
+    study = load_study(bench.folder, settings=settings)
+    assert set(study.series) == {Role.MAGNITUDE}
+    assert "Series 2 was not used" in study.warnings[0]
+
+
+def test_of_two_scans_the_later_magnitude_gets_its_own_phase(bench, settings):
+    for scan, time in enumerate(("110000", "110500")):
+        bench.magnitude(number=2 * scan + 1, AcquisitionTime=time)
+        bench.phase(number=2 * scan + 2, AcquisitionTime=time)
+    study = load_study(bench.folder, settings=settings)
+    taken = {d.series_number for d in study.decisions if d.role is not None}
+    assert taken == {3, 4}
 
 
 def test_the_magnitude_with_a_phase_wins_over_a_later_one_without(bench, settings):
