@@ -10,6 +10,7 @@ import numpy as np
 
 from operators.dicom_loader.frames import is_made_by, number_of, states_component
 from operators.dicom_loader.grouping import Group
+from operators.dicom_loader.index import DAMAGED
 from operators.dicom_loader.rules import Facts, facts_of, first_match
 from operators.dicom_loader.settings import LoaderSettings
 from operators.dicom_loader.volumes import Layout, arrange, same_grid
@@ -245,22 +246,30 @@ def _is_pair(magnitude: Candidate, phase: Candidate) -> bool:
     return (
         echoes[0] == echoes[1]
         and same_grid(one, other, tolerance_mm=_PAIR_TOLERANCE_MM)
-        and _is_one_scan(magnitude.group.header, phase.group.header)
+        and _is_one_scan(magnitude.group, phase.group)
     )
 
 
-def _is_one_scan(one: Dataset, other: Dataset) -> bool:
+def _is_one_scan(one: Group, other: Group) -> bool:
     """Not a repeat: the head may have moved between. What is not stated does not part them."""
-    frames = {str(header.get("FrameOfReferenceUID") or "") for header in (one, other)} - {""}
-    one_s, other_s = (_seconds(header) for header in (one, other))
+    frames = {str(group.header.get("FrameOfReferenceUID") or "") for group in (one, other)} - {""}
+    one_s, other_s = (_begin_s(group) for group in (one, other))
     apart = 0.0 if one_s is None or other_s is None else abs(one_s - other_s)
     return len(frames) < 2 and min(apart, 86400 - apart) <= _ONE_SCAN_S
 
 
+def _begin_s(group: Group) -> float | None:
+    """Acquisition Time of the first slice acquired, seconds of the day."""
+    times = (_seconds(instance.header) for instance in group.instances)
+    return min((time for time in times if time is not None), default=None)
+
+
 def _seconds(header: Dataset) -> float | None:
-    """Acquisition Time (else of Acquisition Date Time) in seconds of the day."""
-    stated = str(header.get("AcquisitionTime") or str(header.get("AcquisitionDateTime") or "")[8:])
-    digits = stated.partition(".")[0]
+    try:
+        stated = str(header.get("AcquisitionDateTime") or "")[8:]
+        digits = str(header.get("AcquisitionTime") or stated).partition(".")[0]
+    except DAMAGED:
+        return None
     if not (len(digits) >= 6 and digits[:6].isdigit()):
         return None
     return int(digits[:2]) * 3600.0 + int(digits[2:4]) * 60.0 + int(digits[4:6])
@@ -277,7 +286,7 @@ def _is_cut(magnitude: Candidate, phase: Candidate) -> bool:
         echoes[0] == echoes[1]
         and one.shape[0] != other.shape[0]
         and axes <= _PAIR_TOLERANCE_MM
-        and _is_one_scan(magnitude.group.header, phase.group.header)
+        and _is_one_scan(magnitude.group, phase.group)
     )
 
 

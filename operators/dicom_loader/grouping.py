@@ -119,8 +119,6 @@ def _problem(series: Key, held: Sequence[Instance], problems: dict[Key, str]) ->
 def _drop_damaged(header: Dataset) -> None:
     """Elements that cannot be read count as absent in the header that speaks for a group."""
     for tag in list(header.keys()):
-        if header.get_item(tag).value is None:  # left on disk, or empty
-            continue
         try:
             _ = header[tag]
         except DAMAGED:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.dicom_loader.frames import Frame, by_instance
-from operators.dicom_loader.index import Instance
+from operators.dicom_loader.frames import Frame, by_instance, number_of
+from operators.dicom_loader.index import DAMAGED, Instance
 from operators.dicom_loader.volumes import Layout
 from operators.errors import BrokenSeries, UnsupportedObject
 
@@ -75,7 +75,7 @@ def _decode(instance: Instance, numbers: Sequence[int]) -> list[NDArray[np.gener
                 # pydicom 3.0.2 finds no pixels when it is given the path of a deflated file.
                 source = dcmread(instance.path) if syntax.is_deflated else instance.path
             return list(iter_pixels(source, indices=numbers, raw=True))
-    except (ValueError, EOFError, LookupError, AttributeError, OSError, RuntimeError) as error:
+    except (RuntimeError, *DAMAGED) as error:
         why = str(error).splitlines()[-1].strip() if str(error) else type(error).__name__
         try:
             known = get_decoder(syntax).is_available
@@ -105,6 +105,7 @@ def _without_tracebacks() -> Iterator[None]:
         logger.setLevel(level)
 
 
+_UNDEFINED_LENGTH = 0xFFFFFFFF
 _PIXEL_MODULE = (
     "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "BitsAllocated",
     "BitsStored", "HighBit", "PixelRepresentation", "NumberOfFrames",
@@ -130,6 +131,8 @@ def _plain_pixels(instance: Instance) -> Dataset | None:
     length = _native_length(header)
     if prefix is None or length % 2:
         return None
+    if not 0 < length < _UNDEFINED_LENGTH:
+        return None
     expected = prefix + length.to_bytes(4, "little")
     if instance.path.stat().st_size < length + len(expected):
         return None
@@ -149,9 +152,10 @@ def _plain_pixels(instance: Instance) -> Dataset | None:
 
 def _native_length(header: Dataset) -> int:
     """Bytes of uncompressed pixel data that the header announces."""
-    values = int(header.get("NumberOfFrames") or 1) * int(header.get("SamplesPerPixel") or 1)
-    values *= int(header.get("Rows") or 0) * int(header.get("Columns") or 0)
-    return values * int(header.get("BitsAllocated") or 16) // 8
+    values = number_of(header, "NumberOfFrames") or 1.0
+    values *= number_of(header, "SamplesPerPixel") or 1.0
+    values *= (number_of(header, "Rows") or 0.0) * (number_of(header, "Columns") or 0.0)
+    return int(values * (number_of(header, "BitsAllocated") or 16.0)) // 8
 
 
 def _bytes(instance: Instance) -> tuple[int, str]:

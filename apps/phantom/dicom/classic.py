@@ -18,6 +18,7 @@ from apps.phantom.dicom.header import (
     encoded,
     finish_file,
     real_world_mapping,
+    time_of,
     window,
 )
 from apps.phantom.dicom.scan import Component, Contrast, Scan, StoredVolume, VendorStyle
@@ -52,6 +53,7 @@ class _Place:
 
 def _series_header(scan: Scan, identity: Identity) -> Dataset:
     header = common_header(identity, MRImageStorage, scan.description, scan.number)
+    header.AcquisitionTime = time_of(scan.acquired_as or scan.number)
     sequence = scan.sequence
     header.ProtocolName = scan.description
     header.ScanningSequence = list(sequence.scanning)

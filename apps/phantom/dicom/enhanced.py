@@ -14,6 +14,7 @@ from apps.phantom.dicom.header import (
     common_header,
     decimals,
     finish_file,
+    time_of,
 )
 from apps.phantom.dicom.scan import Contrast, Scan
 
@@ -88,7 +89,7 @@ def _describe_sequence(dataset: Dataset, scan: Scan, identity: Identity) -> None
     sequence = scan.sequence
     dataset.ProtocolName = scan.description
     dataset.AcquisitionNumber = 1
-    dataset.AcquisitionDateTime = STUDY_DATE + dataset.AcquisitionTime
+    dataset.AcquisitionDateTime = STUDY_DATE + time_of(scan.acquired_as or scan.number)
     del dataset.AcquisitionDate, dataset.AcquisitionTime
     dataset.AcquisitionDuration = 240.0
     dataset.ContentQualification = "RESEARCH"

@@ -60,12 +60,16 @@ def common_header(identity: Identity, sop_class: str, series: str, number: int) 
 
 def _stamp(header: Dataset, number: int) -> None:
     """Study date is fixed; series follow each other by four minutes in order of number."""
-    order = number // 100 if number >= 100 else number
-    minute = _FIRST_MINUTE + 4 * order
-    time = f"{minute // 60:02d}{minute % 60:02d}00"
     for keyword in ("Study", "Series", "Acquisition", "Content"):
         setattr(header, f"{keyword}Date", STUDY_DATE)
-        setattr(header, f"{keyword}Time", "090000" if keyword == "Study" else time)
+        setattr(header, f"{keyword}Time", "090000" if keyword == "Study" else time_of(number))
+
+
+def time_of(number: int) -> str:
+    """When the series of this number began."""
+    order = number // 100 if number >= 100 else number
+    minute = _FIRST_MINUTE + 4 * order
+    return f"{minute // 60:02d}{minute % 60:02d}00"
 
 
 def _equip(header: Dataset, identity: Identity) -> None:

@@ -123,7 +123,10 @@ class StoredVolume:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scan:
-    """One DICOM series: its name, how it was acquired, its volumes."""
+    """One DICOM series: its name, how it was acquired, its volumes.
+
+    `acquired_as` is the number of the series whose acquisition it was computed from; 0: its own.
+    """
 
     number: int
     contrast: Contrast
@@ -131,6 +134,7 @@ class Scan:
     sequence: PulseSequence
     volumes: tuple[StoredVolume, ...]
     restart_instances: bool = False
+    acquired_as: int = 0
 
     @property
     def is_derived(self) -> bool:

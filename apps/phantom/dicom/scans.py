@@ -28,6 +28,10 @@ _SINGLE: dict[Role, Contrast] = {
 }
 
 
+# What a scanner makes of one gradient-echo acquisition.
+_OF_ONE_ACQUISITION = frozenset({Contrast.GRE, Contrast.SWI, Contrast.MIP, Contrast.QSM})
+
+
 def scans_of(subject: Subject, style: VendorStyle, options: StudyOptions) -> tuple[Scan, ...]:
     """All series of the session, numbered in the order of a usual protocol.
 
@@ -42,8 +46,13 @@ def scans_of(subject: Subject, style: VendorStyle, options: StudyOptions) -> tup
             scans.append(scanner.single(subject.images[role], contrast))
     scans += scanner.labelled()
     step, offset = (100, 1) if style in (VendorStyle.PHILIPS, VendorStyle.ENHANCED) else (1, 0)
-    return tuple(
+    numbered = [
         replace(scan, number=index * step + offset) for index, scan in enumerate(scans, start=1)
+    ]
+    echoes = min((s.number for s in numbered if s.contrast in _OF_ONE_ACQUISITION), default=0)
+    return tuple(
+        replace(scan, acquired_as=echoes) if scan.contrast in _OF_ONE_ACQUISITION else scan
+        for scan in numbered
     )
 
 
