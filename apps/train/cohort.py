@@ -83,14 +83,16 @@ def draw_protocol(generator: np.random.Generator) -> Protocol:
 def draw_burden(split: Split, generator: np.random.Generator) -> Burden:
     """Test subjects as the population has them, and half of those to choose on; else many.
 
-    Few iron deposits even then: a nucleus without one must stay the usual case.
+    Training subjects have most of all: a lesion costs nothing to simulate, a subject does. Few iron
+    deposits even then: a nucleus without one must stay the usual case.
     """
     as_population = generator.random() < 0.5
     if split == "test" or (split == "validation" and as_population):
         return Burden()
+    fewest, most = (10, 40) if split == "train" else (3, 15)
     return Burden(
-        microbleeds=int(generator.integers(3, 16)), iron_deposits=int(generator.integers(0, 4)),
-        calcifications=int(generator.integers(1, 7)),
+        microbleeds=int(generator.integers(fewest, most, endpoint=True)),
+        iron_deposits=int(generator.integers(0, 4)), calcifications=int(generator.integers(1, 7)),
     )
 
 

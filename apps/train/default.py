@@ -29,7 +29,7 @@ from operators.lesion_segmenter.settings import LesionSettings
 from operators.lesion_segmenter.training import TrainingSettings, train
 
 SEED = 20260
-COUNTS: dict[Split, int] = {"train": 28, "validation": 10, "test": 12}
+COUNTS: dict[Split, int] = {"train": 40, "validation": 10, "test": 12}
 PATCHES = TrainingSettings(steps=1500, patch=64, batch=8, learning_rate=2e-3, validate_every=1500)
 """The first stage, on small patches around lesions."""
 SLICES = TrainingSettings(steps=4000, validate_every=1000)
