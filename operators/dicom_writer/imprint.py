@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from operators.dicom_writer.validity import valid
 from operators.labels import PRIVATE_SCHEME, RESEARCH_NOTICE
 
 if TYPE_CHECKING:
@@ -72,16 +73,13 @@ class Imprint:
         return str(generate_uid(entropy_srcs=["|".join((self.study_uid, *names))]))
 
     def source(self, header: Dataset) -> Dataset:
-        """A source header with the study's patient and study attributes, none of type 2 missing.
+        """A valid source header with the study's patient and study attributes, all of type 2.
 
         The copy shares its elements with `header`. Frame of Reference UID, which real files
         lack at times, is then one per source series; empty sequences, which real files carry and
         the standard forbids, are left out.
         """
-        from pydicom import Dataset
-
-        source = Dataset()
-        source.update(header)
+        source, _ = valid(header)
         for keyword in _PATIENT_AND_STUDY:
             if keyword in self.header:
                 source[keyword] = self.header[keyword]
@@ -184,14 +182,13 @@ class Imprint:
 
 
 def _with_known_characters(source: Dataset) -> None:
-    """Text as Unicode where highdicom knows no such character set: Japanese and Korean ones begin
-    with an empty value, others are misspelt."""
+    """Text as Unicode where highdicom takes no such character set: Japanese and Korean ones begin
+    with an empty value, others are misspelt or mixed."""
     from highdicom.enum import SpecificCharacterSetValues
 
-    stated = source.get("SpecificCharacterSet") or ()
-    names = [stated] if isinstance(stated, str) else list(stated)
-    known = {value.value for value in SpecificCharacterSetValues}
-    if not set(names) <= known:
+    stated = source.get("SpecificCharacterSet")
+    known = [value.value for value in SpecificCharacterSetValues if "2022" not in value.value]
+    if stated and stated not in known:
         source.decode()
         replace_element(source, "SpecificCharacterSet", "ISO_IR 192")
 
