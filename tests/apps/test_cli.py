@@ -56,6 +56,10 @@ def test_help_lists_every_exit_code_with_its_meaning() -> None:
         (["run", "EMPTY", "-o", "OUT", "-m", "MISSING"], ExitCode.BAD_CONFIGURATION,
          "lesion_segmenter"),
         (["run", "EMPTY", "-o", "FULL"], ExitCode.NOT_WRITTEN, "FULL"),
+        (["run", "EMPTY", "-o", "FULL/thesis.txt/deep/out"], ExitCode.NOT_WRITTEN, "thesis.txt"),
+        (["run", "EMPTY", "-o", "x" * 300], ExitCode.NOT_WRITTEN, "name too long"),
+        (["run", "x" * 300, "-o", "OUT"], ExitCode.BAD_INPUT, "name too long"),
+        (["inspect", "x" * 300], ExitCode.BAD_INPUT, "name too long"),
         (["simulate", "-o", "OUT", "--style", "acme"], ExitCode.BAD_CONFIGURATION, "acme"),
     ],
 )
