@@ -15,6 +15,7 @@ from pydicom import Dataset
 from operators.dicom_writer.report import report_pdf
 from operators.dicom_writer.report_pictures import key_lesions
 from operators.dicom_writer.report_text import impression, limits, location_rows
+from operators.dicom_writer.scripts import marked
 from operators.labels import LNC_NAMES, STRUCTURES, LesionClass, Side, structure
 from operators.types import (
     Acquisition,
@@ -124,6 +125,35 @@ def test_the_first_page_says_count_place_pattern_and_that_it_is_research(tmp_pat
     assert "simulated lesions" in words
     assert "0.41*" in words
     assert "ASL covers half of the left putamen." in words
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Doe^Jane", "Doe Jane"),
+        ("Люксембург^Роза", "Люксембург Роза"),
+        ("Διονυσίου^Γιώργος", "Διονυσίου Γιώργος"),
+        ("Dvořák^Jiří", "Dvořák Jiří"),
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "Yamada Tarou"),
+        ("=山田^太郎=やまだ^たろう", "山田 太郎"),
+        ("ヤマダ^タロウ", "ヤマダ タロウ"),
+        ("홍^길동", "홍 길동"),
+    ],
+)
+def test_a_name_is_shown_in_its_own_script_and_in_an_alphabet_where_it_is_given_so(
+    tmp_path: Path, name: str, shown: str
+) -> None:
+    named = replace(findings(lesions=False), regions=NotAssessed("No T1w."))
+    named.study.study.header.PatientName = name
+    words = words_of(report_pdf(named, provenance=PROVENANCE), tmp_path)
+    assert f"Patient {shown} ID SIM-1" in words
+
+
+def test_arabic_letters_are_joined_and_run_leftward_beside_other_words() -> None:
+    assert "ﻲﻧﺎﺒﻗ" in marked("Patient قباني")
+    hebrew = marked("<דוד כהן> & son")
+    assert hebrew.index("ןהכ") < hebrew.index("דוד") < hebrew.index("&amp; son")
+    assert marked("<a> & b") == "&lt;a&gt; &amp; b"
 
 
 def test_not_assessed_is_never_worded_as_none_found(tmp_path: Path) -> None:
