@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from operators.dicom_writer.validity import valid
@@ -42,7 +43,7 @@ class Imprint:
 
     Series and instance UIDs are new for each run (a PACS refuses or replaces a UID it knows);
     they follow from study, software version and start of the run. `stable_uid` follows from the
-    study alone.
+    study alone. `now` is in the study's time zone where its header states one.
     """
 
     header: Dataset
@@ -57,9 +58,10 @@ class Imprint:
         cls, findings: Findings, *, provenance: Provenance, now: datetime, first_series_number: int
     ) -> Imprint:
         study = findings.study.study
+        zone = _time_zone(study.header)
         return cls(
-            study.header, study.uid, provenance.software_version, provenance.started, now,
-            first_series_number,
+            study.header, study.uid, provenance.software_version, provenance.started,
+            now.astimezone(zone) if zone else now, first_series_number,
         )
 
     def uid(self, *names: str) -> str:
@@ -177,8 +179,18 @@ class Imprint:
         """The attributes that highdicom fills from the wall clock or leaves out."""
         dataset.InstanceCreationDate = f"{self.now:%Y%m%d}"
         dataset.InstanceCreationTime = f"{self.now:%H%M%S.%f}"
+        if _time_zone(self.header):
+            dataset.TimezoneOffsetFromUTC = f"{self.now:%z}"
         if dataset.Modality not in ("SR", "DOC"):
             dataset.BodyPartExamined = "BRAIN"
+
+
+def _time_zone(header: Dataset) -> tzinfo | None:
+    """The zone of all dates and times in the study's objects; None where it is not stated."""
+    offset = str(header.get("TimezoneOffsetFromUTC") or "")
+    if re.fullmatch(r"[+-](0\d|1[0-4])[0-5]\d", offset) is None:
+        return None
+    return datetime.strptime(offset, "%z").tzinfo
 
 
 def _with_known_characters(source: Dataset) -> None:
