@@ -97,14 +97,23 @@ def report_error(error: LentiformError) -> ExitCode:
     return error.exit_code
 
 
-def _prepare_process(threads: int) -> None:
-    """Quiet Holoscan and the SDK, not the rooms; a stack of Holoscan's size; bounded threads.
+def quiet_libraries() -> None:
+    """Keep the terminal free of library warnings; those of DICOM libraries quote patients' values.
 
-    Warnings of the DICOM libraries quote header values, patient names among them: they stay
-    silent unless PYTHONWARNINGS asks for them.
+    PYTHONWARNINGS brings them back.
     """
-    if "PYTHONWARNINGS" not in os.environ:
-        warnings.simplefilter("ignore")
+    if "PYTHONWARNINGS" in os.environ:
+        return
+    warnings.simplefilter("ignore")
+    for name in ("pydicom", "highdicom"):  # which set their own levels when they are imported
+        logger = logging.getLogger(name)
+        logger.propagate = False
+        logger.addHandler(logging.NullHandler())
+
+
+def _prepare_process(threads: int) -> None:
+    """Quiet Holoscan and the SDK, not the rooms; a stack of Holoscan's size; bounded threads."""
+    quiet_libraries()
     logging.getLogger("operators").setLevel(logging.WARNING)
     os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "CRITICAL")
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
