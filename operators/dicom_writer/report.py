@@ -10,7 +10,16 @@ from operators.dicom_writer import report_pictures as pictures
 from operators.dicom_writer import report_text as text
 from operators.dicom_writer.scripts import marked
 from operators.labels import LESIONS, LNC_NAMES, RESEARCH_NOTICE, LesionClass, Side
-from operators.types import Findings, LncScore, NotAssessed, Provenance, RegionMeasure, Role, Unit
+from operators.types import (
+    Findings,
+    LncScore,
+    NotAssessed,
+    Provenance,
+    RegionMeasure,
+    Role,
+    Statistic,
+    Unit,
+)
 
 KEY_PICTURES = 8
 """Lesions shown; a page holds eight beside the regions."""
@@ -116,8 +125,14 @@ def _lnc_row(name: str, lnc: LncScore, roles: Sequence[tuple[Role, str, str]]) -
                 cells.append("–")
             else:
                 star = "*" if statistic.coverage < 0.95 else ""
-                cells.append(layout.format(statistic.mean) + star)
+                cells.append(_figure(statistic, layout) + star)
     return cells
+
+
+def _figure(statistic: Statistic, layout: str) -> str:
+    if statistic.unit is Unit.RELATIVE_CBF:  # the scanner's own scale, whatever that is
+        return text.three_digits(statistic.mean)
+    return layout.format(statistic.mean)
 
 
 def _measure(lnc: LncScore, name: str, side: Side) -> RegionMeasure | None:

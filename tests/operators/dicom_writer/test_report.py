@@ -156,6 +156,24 @@ def test_arabic_letters_are_joined_and_run_leftward_beside_other_words() -> None
     assert marked("<a> & b") == "&lt;a&gt; &amp; b"
 
 
+@pytest.mark.parametrize(
+    ("mean", "shown"), [(0.7, "0.7"), (0.04321, "0.0432"), (1.4449, "1.44"), (1321.4, "1320")]
+)
+def test_relative_flow_keeps_three_digits_on_any_scale(
+    tmp_path: Path, mean: float, shown: str
+) -> None:
+    whole = replace(findings(lesions=False), regions=NotAssessed("No T1w."))
+    assert isinstance(whole.lnc, LncScore)
+    flow = {Role.CBF: Statistic(mean, 0.1, mean, 1.0, Unit.RELATIVE_CBF)}
+    measures = tuple(replace(measure, quantities=flow) for measure in whole.lnc.measures)
+    page = report_pdf(
+        replace(whole, lnc=replace(whole.lnc, measures=measures)), provenance=PROVENANCE
+    )
+    words = words_of(page, tmp_path)
+    assert "rel. CBF" in words
+    assert f"4000 4000 {shown} {shown}" in words
+
+
 def test_not_assessed_is_never_worded_as_none_found(tmp_path: Path) -> None:
     words = words_of(report_pdf(findings(lesions=False), provenance=PROVENANCE), tmp_path)
     assert "Microbleeds and iron deposits: not assessed. The study holds no SWI." in words
