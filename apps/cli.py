@@ -64,11 +64,14 @@ def run(
 @app.command()
 def inspect(study: StudyFolder, study_uid: StudyUid = None, config: Config = None) -> None:
     """Say which series would take which role, and why each other was rejected."""
+    from apps.map.run import check_study, quiet_libraries
     from apps.map.settings import DEFAULT_CONFIG, load_settings
     from apps.map.summary import decisions_table
     from operators.dicom_loader.load import inspect_study
 
     settings = load_settings(config or DEFAULT_CONFIG)
+    check_study(study)
+    quiet_libraries()
     inspection = inspect_study(study, settings=settings.dicom_loader, study_uid=study_uid)
     typer.echo(decisions_table(inspection.decisions))
     for warning in inspection.warnings:

@@ -36,6 +36,7 @@ class ExitCode(IntEnum):
     LNC_NOT_ASSESSED = 11
     NEITHER_ASSESSED = 12
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 EXIT_MEANINGS: dict[ExitCode, str] = {
@@ -52,7 +53,8 @@ EXIT_MEANINGS: dict[ExitCode, str] = {
     ExitCode.LESIONS_NOT_ASSESSED: "LNC assessed, lesions not (the report says why)",
     ExitCode.LNC_NOT_ASSESSED: "lesions assessed, LNC not (the report says why)",
     ExitCode.NEITHER_ASSESSED: "report written, neither lesions nor LNC assessed",
-    ExitCode.INTERRUPTED: "stopped by the user; nothing written",
+    ExitCode.INTERRUPTED: "stopped by the user (Ctrl-C); nothing written",
+    ExitCode.TERMINATED: "stopped by the system (SIGTERM); nothing written",
 }
 
 

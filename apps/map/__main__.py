@@ -11,21 +11,21 @@ import os
 import sys
 from pathlib import Path
 
-from operators.errors import EXIT_MEANINGS, LentiformError
+from operators.errors import EXIT_MEANINGS, ExitCode, LentiformError
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one study; the exit code says what was assessed."""
-    from apps.map.run import RunPaths, report_error, run_study
-
-    options = _parser().parse_args(argv)
-    paths = RunPaths(options.input, options.output, options.model, options.config)
     try:
+        from apps.map.run import RunPaths, report_error, run_study
+
+        options = _parser().parse_args(argv)
+        paths = RunPaths(options.input, options.output, options.model, options.config)
         return run_study(paths, study_uid=options.study_uid, overwrite=options.overwrite)
     except LentiformError as error:
         return report_error(error)
     except KeyboardInterrupt:
-        return 130
+        return ExitCode.INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -25,9 +25,13 @@ from operators.registration.operator import RegistrationOperator
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What one run is asked to do."""
+    """What one run is asked to do.
+
+    The SDK is not told of `out`: it would make the folder before there is a result.
+    """
 
     settings: Settings
+    out: Path
     study_uid: str | None
     overwrite: bool
     started: str
@@ -63,7 +67,7 @@ class LentiformApplication(Application):
         )
         lnc = LncScorerOperator(self, name="lnc_scorer", settings=settings.lnc_scorer, steps=steps)
         writer = DicomWriterOperator(
-            self, name="dicom_writer", folder=Path(context.output_path),
+            self, name="dicom_writer", folder=self._request.out,
             settings=settings.dicom_writer, resolved=settings.resolved(),
             version=settings.application.version, started=self._request.started,
             overwrite=self._request.overwrite, steps=steps,

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS, load_settings
+from apps.map.stopping import run_to_end
 from operators.dicom_writer.staging import check_output
 from operators.errors import (
     ConfigurationError,
@@ -41,7 +42,8 @@ def run_study(
 ) -> ExitCode:
     """Assess one study and write its results into `paths.out`.
 
-    Raises a LentiformError, or whatever a step raised; then nothing was written.
+    Raises a LentiformError, or whatever a step raised; then nothing was written. SIGINT and
+    SIGTERM end the process.
     """
     settings = load_settings(paths.config)
     _check(paths, overwrite=overwrite or settings.dicom_writer.overwrite)
@@ -51,13 +53,12 @@ def run_study(
 
     started = datetime.now().astimezone().isoformat(timespec="seconds")
     steps = Steps()
-    request = Request(settings, study_uid, overwrite, started)
+    request = Request(settings, paths.out, study_uid, overwrite, started)
     argv = [
-        sys.executable, "lentiform", "-i", str(paths.study), "-o", str(paths.out),
-        "-m", str(paths.models), "-l", "ERROR",
+        sys.executable, "lentiform", "-i", str(paths.study), "-m", str(paths.models), "-l", "ERROR",
     ]
     try:
-        LentiformApplication(argv, request=request, steps=steps).run()
+        run_to_end(LentiformApplication(argv, request=request, steps=steps).run_async)
     finally:
         steps.close()
     return _outcome(paths.out, started)
@@ -65,9 +66,7 @@ def run_study(
 
 def _check(paths: RunPaths, *, overwrite: bool) -> None:
     """Refuse at once what would fail minutes later."""
-    if not paths.study.exists():
-        message = f"{paths.study} does not exist. Give a folder of DICOM files."
-        raise InputError(message)
+    check_study(paths.study)
     if not (paths.models / "lesion_segmenter").is_dir():
         message = (
             f"{paths.models} holds no lesion_segmenter bundle. Give the models folder of the "
@@ -80,20 +79,41 @@ def _check(paths: RunPaths, *, overwrite: bool) -> None:
     check_output(paths.out, overwrite=overwrite)
 
 
+def check_study(folder: Path) -> None:
+    """Raise InputError if `folder` cannot be listed."""
+    try:
+        next(folder.iterdir(), None)
+    except OSError as error:
+        message = (
+            f"{folder} cannot be read ({error.strerror}); a folder of DICOM files is wanted. "
+            "Check its name and its permissions."
+        )
+        raise InputError(message) from error
+
+
 def report_error(error: LentiformError) -> ExitCode:
     """Say on standard error what went wrong; the exit code that goes with it."""
     print(f"{type(error).__name__}: {error}", file=sys.stderr)
     return error.exit_code
 
 
-def _prepare_process(threads: int) -> None:
-    """Quiet Holoscan and the SDK, not the rooms; a stack of Holoscan's size; bounded threads.
+def quiet_libraries() -> None:
+    """Keep the terminal free of library warnings; those of DICOM libraries quote patients' values.
 
-    Warnings of the DICOM libraries quote header values, patient names among them: they stay
-    silent unless PYTHONWARNINGS asks for them.
+    PYTHONWARNINGS brings them back.
     """
-    if "PYTHONWARNINGS" not in os.environ:
-        warnings.simplefilter("ignore")
+    if "PYTHONWARNINGS" in os.environ:
+        return
+    warnings.simplefilter("ignore")
+    for name in ("pydicom", "highdicom"):  # which set their own levels when they are imported
+        logger = logging.getLogger(name)
+        logger.propagate = False
+        logger.addHandler(logging.NullHandler())
+
+
+def _prepare_process(threads: int) -> None:
+    """Quiet Holoscan and the SDK, not the rooms; a stack of Holoscan's size; bounded threads."""
+    quiet_libraries()
     logging.getLogger("operators").setLevel(logging.WARNING)
     os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "CRITICAL")
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))

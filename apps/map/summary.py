@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from operators.dicom_writer.report_text import three_digits
 from operators.types import Decision
 
 
@@ -84,7 +85,7 @@ def _lnc(lnc: dict[str, Any]) -> str:
 def _mean(statistic: dict[str, Any] | None) -> str:
     if statistic is None or statistic["mean"] is None:
         return "-"
-    return f"{statistic['mean']:.3g}"
+    return three_digits(statistic["mean"])
 
 
 def _steps(manifest: dict[str, Any]) -> str:

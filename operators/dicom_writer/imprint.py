@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
+from operators.dicom_writer.validity import valid
 from operators.labels import PRIVATE_SCHEME, RESEARCH_NOTICE
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class Imprint:
 
     Series and instance UIDs are new for each run (a PACS refuses or replaces a UID it knows);
     they follow from study, software version and start of the run. `stable_uid` follows from the
-    study alone.
+    study alone. `now` is in the study's time zone where its header states one.
     """
 
     header: Dataset
@@ -56,9 +58,10 @@ class Imprint:
         cls, findings: Findings, *, provenance: Provenance, now: datetime, first_series_number: int
     ) -> Imprint:
         study = findings.study.study
+        zone = _time_zone(study.header)
         return cls(
-            study.header, study.uid, provenance.software_version, provenance.started, now,
-            first_series_number,
+            study.header, study.uid, provenance.software_version, provenance.started,
+            now.astimezone(zone) if zone else now, first_series_number,
         )
 
     def uid(self, *names: str) -> str:
@@ -72,16 +75,13 @@ class Imprint:
         return str(generate_uid(entropy_srcs=["|".join((self.study_uid, *names))]))
 
     def source(self, header: Dataset) -> Dataset:
-        """A source header with the study's patient and study attributes, none of type 2 missing.
+        """A valid source header with the study's patient and study attributes, all of type 2.
 
         The copy shares its elements with `header`. Frame of Reference UID, which real files
         lack at times, is then one per source series; empty sequences, which real files carry and
         the standard forbids, are left out.
         """
-        from pydicom import Dataset
-
-        source = Dataset()
-        source.update(header)
+        source, _ = valid(header)
         for keyword in _PATIENT_AND_STUDY:
             if keyword in self.header:
                 source[keyword] = self.header[keyword]
@@ -179,19 +179,28 @@ class Imprint:
         """The attributes that highdicom fills from the wall clock or leaves out."""
         dataset.InstanceCreationDate = f"{self.now:%Y%m%d}"
         dataset.InstanceCreationTime = f"{self.now:%H%M%S.%f}"
+        if _time_zone(self.header):
+            dataset.TimezoneOffsetFromUTC = f"{self.now:%z}"
         if dataset.Modality not in ("SR", "DOC"):
             dataset.BodyPartExamined = "BRAIN"
 
 
+def _time_zone(header: Dataset) -> tzinfo | None:
+    """The zone of all dates and times in the study's objects; None where it is not stated."""
+    offset = str(header.get("TimezoneOffsetFromUTC") or "")
+    if re.fullmatch(r"[+-](0\d|1[0-4])[0-5]\d", offset) is None:
+        return None
+    return datetime.strptime(offset, "%z").tzinfo
+
+
 def _with_known_characters(source: Dataset) -> None:
-    """Text as Unicode where highdicom knows no such character set: Japanese and Korean ones begin
-    with an empty value, others are misspelt."""
+    """Text as Unicode where highdicom takes no such character set: Japanese and Korean ones begin
+    with an empty value, others are misspelt or mixed."""
     from highdicom.enum import SpecificCharacterSetValues
 
-    stated = source.get("SpecificCharacterSet") or ()
-    names = [stated] if isinstance(stated, str) else list(stated)
-    known = {value.value for value in SpecificCharacterSetValues}
-    if not set(names) <= known:
+    stated = source.get("SpecificCharacterSet")
+    known = [value.value for value in SpecificCharacterSetValues if "2022" not in value.value]
+    if stated and stated not in known:
         source.decode()
         replace_element(source, "SpecificCharacterSet", "ISO_IR 192")
 

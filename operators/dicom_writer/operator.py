@@ -13,6 +13,7 @@ from operators.dicom_writer.manifest import write_manifest
 from operators.dicom_writer.provenance import library_versions
 from operators.dicom_writer.settings import WriterSettings
 from operators.dicom_writer.staging import staged
+from operators.dicom_writer.validity import with_valid_header
 from operators.dicom_writer.write import write_objects
 from operators.types import Findings, Provenance
 
@@ -46,7 +47,7 @@ class DicomWriterOperator(Operator):
 
     def compute(self, op_input: Any, op_output: Any, context: Any) -> None:  # noqa: ARG002
         names = ("study", "regions", "lesions", "lnc")
-        findings = Findings(*(op_input.receive(name) for name in names))
+        findings = with_valid_header(Findings(*(op_input.receive(name) for name in names)))
         now = datetime.now().astimezone()
         with staged(self._folder, overwrite=self._overwrite) as stage:
             with self._steps.step("DICOM writer"):

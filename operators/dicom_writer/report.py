@@ -5,12 +5,21 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from typing import Any
-from xml.sax.saxutils import escape
 
 from operators.dicom_writer import report_pictures as pictures
 from operators.dicom_writer import report_text as text
+from operators.dicom_writer.scripts import marked
 from operators.labels import LESIONS, LNC_NAMES, RESEARCH_NOTICE, LesionClass, Side
-from operators.types import Findings, LncScore, NotAssessed, Provenance, RegionMeasure, Role, Unit
+from operators.types import (
+    Findings,
+    LncScore,
+    NotAssessed,
+    Provenance,
+    RegionMeasure,
+    Role,
+    Statistic,
+    Unit,
+)
 
 KEY_PICTURES = 8
 """Lesions shown; a page holds eight beside the regions."""
@@ -52,13 +61,13 @@ def report_pdf(findings: Findings, *, provenance: Provenance) -> bytes:
 def _head(findings: Findings) -> list[Any]:
     header = findings.study.study.header
     fields = (
-        ("Patient", str(header.get("PatientName", "")).replace("^", " ").strip()),
+        ("Patient", _name(header.get("PatientName"))),
         ("ID", header.get("PatientID", "")),
         ("Born", _date(header.get("PatientBirthDate"))),
         ("Study", _date(header.get("StudyDate"))),
         ("Accession", header.get("AccessionNumber", "")),
     )
-    line = "   ".join(f"<b>{name}</b> {escape(str(value))}" for name, value in fields if value)
+    line = "   ".join(f"<b>{name}</b> {marked(str(value))}" for name, value in fields if value)
     notice = f"{RESEARCH_NOTICE} Default weights were trained on simulated lesions."
     return [
         _paragraph("Lentiform: microbleeds, iron and the lenticulostriate complex", "title"),
@@ -68,7 +77,7 @@ def _head(findings: Findings) -> list[Any]:
 
 
 def _impression(findings: Findings) -> list[Any]:
-    sentences = [_paragraph(escape(words), "strong") for words in text.impression(findings)]
+    sentences = [_paragraph(marked(words), "strong") for words in text.impression(findings)]
     return [_paragraph("Impression", "heading"), *sentences]
 
 
@@ -87,7 +96,7 @@ def _lesions(findings: Findings) -> list[Any]:
         story.append(_table([head, *rows], (55, 62, 18, 18, 20)))
     seen = " and ".join(text.ROLE_WORDS[role] for role in lesions.inputs)
     grid = text.reference_words(findings.study)
-    story.append(_paragraph(escape(f"The network saw {seen}. Counted on {grid}."), "small"))
+    story.append(_paragraph(marked(f"The network saw {seen}. Counted on {grid}."), "small"))
     return story
 
 
@@ -116,8 +125,14 @@ def _lnc_row(name: str, lnc: LncScore, roles: Sequence[tuple[Role, str, str]]) -
                 cells.append("–")
             else:
                 star = "*" if statistic.coverage < 0.95 else ""
-                cells.append(layout.format(statistic.mean) + star)
+                cells.append(_figure(statistic, layout) + star)
     return cells
+
+
+def _figure(statistic: Statistic, layout: str) -> str:
+    if statistic.unit is Unit.RELATIVE_CBF:  # the scanner's own scale, whatever that is
+        return text.three_digits(statistic.mean)
+    return layout.format(statistic.mean)
 
 
 def _measure(lnc: LncScore, name: str, side: Side) -> RegionMeasure | None:
@@ -132,9 +147,9 @@ def _column(role: Role, name: str, lnc: LncScore) -> str:
 
 def _technique(findings: Findings) -> list[Any]:
     story: list[Any] = [_paragraph("Technique", "heading")]
-    story += [_paragraph(escape(line), "small") for line in text.technique(findings.study)]
+    story += [_paragraph(marked(line), "small") for line in text.technique(findings.study)]
     story.append(_paragraph("Limits", "heading"))
-    story += [_paragraph(escape(line), "small") for line in text.limits(findings)]
+    story += [_paragraph(marked(line), "small") for line in text.limits(findings)]
     if isinstance(findings.lnc, LncScore) and _partial(findings.lnc):
         story.append(_paragraph("* part of the region lies outside the scan.", "small"))
     return story
@@ -159,7 +174,7 @@ def _pictures(findings: Findings) -> list[Any]:
         cells = [
             [
                 _image(pictures.lesion_picture(findings.study, lesions, lesion), 82 * mm),
-                _paragraph(escape(_caption(lesion)), "small"),
+                _paragraph(marked(_caption(lesion)), "small"),
             ]
             for lesion in pictures.key_lesions(lesions, KEY_PICTURES)
         ]
@@ -187,6 +202,12 @@ def _footer(findings: Findings, provenance: Provenance) -> list[str]:
             f"trained on {model.training_data}."
         )
     return lines
+
+
+def _name(value: object) -> str:
+    """The name in letters of an alphabet where it is given so, else as it is."""
+    groups = [group.replace("^", " ").strip() for group in str(value or "").split("=")]
+    return next(filter(None, groups), "")
 
 
 def _date(value: object) -> str:

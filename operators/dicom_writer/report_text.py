@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from operators.dicom_writer.burden import imaging_pattern
 from operators.labels import LESIONS, LesionClass, Side
 from operators.types import (
@@ -66,6 +68,11 @@ def technique(study: CoregisteredStudy) -> list[str]:
         for role, series in study.study.series.items()
         if role in study.contrasts or role in (Role.DWI, Role.ASL)
     ]
+
+
+def three_digits(value: float) -> str:
+    """`value` to three significant digits, without an exponent."""
+    return np.format_float_positional(value, precision=3, fractional=False, unique=False, trim="-")
 
 
 def reference_words(study: CoregisteredStudy) -> str:

@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from operators.errors import OutputError
@@ -21,10 +21,35 @@ from operators.errors import OutputError
 MANIFEST, SCHEMA = "manifest.json", "lentiform-manifest/1"
 RESULTS = frozenset({MANIFEST, "findings.json", "report.pdf", "dicom", "bids"})
 _PREFIX = ".lentiform-"
+_open: set[Path] = set()
 
 
 def check_output(folder: Path, *, overwrite: bool) -> None:
     """Raise OutputError if a result must not or cannot be written to `folder`."""
+    try:
+        _check_entries(folder, overwrite=overwrite)
+        place = folder if _must_stay(folder) else folder.parent
+        while not place.exists():
+            place = place.parent
+        probe = _hidden(place)
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def abandon() -> None:
+    """Remove what `staged` has not finished, for a process that is about to end.
+
+    It loses its name first, so that nobody who still writes finds it.
+    """
+    for stage in tuple(_open):
+        with suppress(OSError):
+            shutil.rmtree(stage.rename(_hidden(stage.parent)), ignore_errors=True)
+
+
+def _check_entries(folder: Path, *, overwrite: bool) -> None:
+    """`folder` may be missing, empty, or, with `overwrite`, hold a former result."""
     if folder.exists() and not folder.is_dir():
         message = f"{folder} is a file; a folder is wanted. Give another output folder with -o."
         raise OutputError(message)
@@ -67,8 +92,8 @@ def staged(folder: Path, *, overwrite: bool) -> Iterator[Path]:
         stage = _hidden(folder if inside else folder.parent)
         stage.mkdir()
     except OSError as error:
-        message = f"{folder} cannot be written ({error.strerror}). Give another folder with -o."
-        raise OutputError(message) from error
+        raise _unwritable(folder, error) from error
+    _open.add(stage)
     try:
         yield stage
         if inside:
@@ -83,6 +108,14 @@ def staged(folder: Path, *, overwrite: bool) -> Iterator[Path]:
         raise OutputError(message) from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+        _open.discard(stage)
+
+
+def _unwritable(folder: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{folder} cannot be written ({error.strerror}); a folder is wanted that can be made and "
+        "filled. Give another folder with -o."
+    )
 
 
 def _entries(folder: Path) -> list[str]:

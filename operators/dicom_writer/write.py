@@ -33,6 +33,7 @@ from operators.dicom_writer.segmentation import (
 from operators.dicom_writer.settings import WriterSettings
 from operators.dicom_writer.staging import staged
 from operators.dicom_writer.structured_report import Segmentations, structured_report
+from operators.dicom_writer.validity import with_valid_header
 from operators.types import Findings, NotAssessed, Provenance
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def write_results(
     Raises OutputError, with `folder` as it was: it holds files that are no former result, or a
     former result and `settings.overwrite` is off, or it cannot be written.
     """
+    findings = with_valid_header(findings)
     with staged(folder, overwrite=settings.overwrite) as stage:
         write_objects(findings, stage, settings=settings, provenance=provenance, now=now)
         write_manifest(findings, stage, provenance=provenance, now=now)

@@ -29,6 +29,13 @@ def paired_echoes(magnitude: Series, phase: Series) -> tuple[Echo, ...]:
 
     Raises StepFailed when no echo time is known to both, or the grids differ.
     """
+    for series, name in ((magnitude, "magnitude"), (phase, "phase")):
+        if all(sample.echo_time_ms is None for sample in series.samples):
+            raise StepFailed(
+                f"The {name} series states no echo time; one is wanted for each echo, to pair "
+                "magnitude with phase and to scale phase. Send the series with Echo Time "
+                "(0018,0081)."
+            )
     echoes: dict[float, Echo] = {}
     for angle, sample in zip(phase.volumes, phase.samples, strict=True):
         time = sample.echo_time_ms

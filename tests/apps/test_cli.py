@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
+from pydicom import Dataset
 from typer.testing import CliRunner
 
 from apps.cli import app, main
 from operators.errors import EXIT_MEANINGS, ExitCode
 
+ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "monai", "holoscan", "highdicom", "SimpleITK", "scipy", "dipy", "matplotlib")
 
 
@@ -56,6 +60,10 @@ def test_help_lists_every_exit_code_with_its_meaning() -> None:
         (["run", "EMPTY", "-o", "OUT", "-m", "MISSING"], ExitCode.BAD_CONFIGURATION,
          "lesion_segmenter"),
         (["run", "EMPTY", "-o", "FULL"], ExitCode.NOT_WRITTEN, "FULL"),
+        (["run", "EMPTY", "-o", "FULL/thesis.txt/deep/out"], ExitCode.NOT_WRITTEN, "thesis.txt"),
+        (["run", "EMPTY", "-o", "x" * 300], ExitCode.NOT_WRITTEN, "name too long"),
+        (["run", "x" * 300, "-o", "OUT"], ExitCode.BAD_INPUT, "name too long"),
+        (["inspect", "x" * 300], ExitCode.BAD_INPUT, "name too long"),
         (["simulate", "-o", "OUT", "--style", "acme"], ExitCode.BAD_CONFIGURATION, "acme"),
     ],
 )
@@ -74,3 +82,25 @@ def test_a_wrong_request_ends_with_its_code_and_leaves_nothing(
     assert words in capsys.readouterr().err
     assert not any((tmp_path / "OUT").glob("*"))
     assert (tmp_path / "FULL" / "thesis.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "command", [["apps.cli", "inspect", "STUDY"], ["apps.map", "-i", "STUDY", "-o", "OUT"]]
+)
+def test_what_libraries_warn_of_in_a_broken_header_stays_off_the_terminal(
+    tmp_path: Path, command: list[str]
+) -> None:
+    header = Dataset()
+    header.SOPClassUID, header.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.4", "1.2.3.4"
+    header.StudyInstanceUID, header.SeriesInstanceUID = "1.2.3", "1.2.3.5"
+    header.Modality, header.SpecificCharacterSet = "MR", "ISO_IR 192"
+    with warnings.catch_warnings(action="ignore"):
+        header.PatientID, header.PatientBirthDate = "SECRET" * 20, "1950SECRET"
+        (tmp_path / "STUDY").mkdir()
+        header.save_as(tmp_path / "STUDY" / "1.dcm", implicit_vr=False, little_endian=True)
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=tmp_path, capture_output=True, text=True,
+        check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert "SECRET" not in done.stdout + done.stderr
+    assert "pydicom" not in done.stderr

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from pydicom import Dataset, dcmread
 
 from operators.dicom_writer.imprint import Imprint
+from operators.dicom_writer.settings import WriterSettings
+from operators.dicom_writer.write import write_results
 from operators.labels import RESEARCH_NOTICE
 from operators.types import Findings, Provenance, Role
 
@@ -79,6 +81,33 @@ def test_dates_are_those_passed_in(written: Callable[..., Path]) -> None:
         assert (dataset.ContentDate, dataset.SeriesDate) == ("20260304", "20260304")
         assert str(dataset.ContentTime).startswith("111213")
         assert str(dataset.InstanceCreationTime).startswith("111213")
+
+
+@pytest.mark.parametrize(
+    ("stated", "offset", "date", "time"),
+    [
+        ("+0900", "+0900", "20260305", "081500"),
+        ("-0330", "-0330", "20260304", "194500"),
+        ("local", None, "20260304", "231500"),
+        (None, None, "20260304", "231500"),
+    ],
+)
+def test_the_time_zone_of_the_study_is_handed_on_and_holds_for_our_own_times(
+    make_findings: Callable[..., Findings], provenance: Provenance, tmp_path: Path,
+    stated: str | None, offset: str | None, date: str, time: str,
+) -> None:
+    findings = make_findings()
+    if stated:
+        findings.study.study.header.TimezoneOffsetFromUTC = stated
+    write_results(
+        findings, tmp_path / "out", settings=WriterSettings(bids=False), provenance=provenance,
+        now=datetime(2026, 3, 4, 23, 15, tzinfo=UTC),
+    )
+    for dataset in _objects(tmp_path / "out"):
+        assert dataset.get("TimezoneOffsetFromUTC") == offset
+        assert (dataset.ContentDate, dataset.ContentTime[:6]) == (date, time)
+        assert (dataset.InstanceCreationDate, dataset.InstanceCreationTime[:6]) == (date, time)
+        assert dataset.StudyTime == "101112"
 
 
 def test_a_header_without_type_2_attributes_or_frame_of_reference_is_completed(

@@ -15,6 +15,7 @@ from pydicom import Dataset
 from operators.dicom_writer.report import report_pdf
 from operators.dicom_writer.report_pictures import key_lesions
 from operators.dicom_writer.report_text import impression, limits, location_rows
+from operators.dicom_writer.scripts import marked
 from operators.labels import LNC_NAMES, STRUCTURES, LesionClass, Side, structure
 from operators.types import (
     Acquisition,
@@ -124,6 +125,53 @@ def test_the_first_page_says_count_place_pattern_and_that_it_is_research(tmp_pat
     assert "simulated lesions" in words
     assert "0.41*" in words
     assert "ASL covers half of the left putamen." in words
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Doe^Jane", "Doe Jane"),
+        ("Люксембург^Роза", "Люксембург Роза"),
+        ("Διονυσίου^Γιώργος", "Διονυσίου Γιώργος"),
+        ("Dvořák^Jiří", "Dvořák Jiří"),
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "Yamada Tarou"),
+        ("=山田^太郎=やまだ^たろう", "山田 太郎"),
+        ("ヤマダ^タロウ", "ヤマダ タロウ"),
+        ("홍^길동", "홍 길동"),
+    ],
+)
+def test_a_name_is_shown_in_its_own_script_and_in_an_alphabet_where_it_is_given_so(
+    tmp_path: Path, name: str, shown: str
+) -> None:
+    named = replace(findings(lesions=False), regions=NotAssessed("No T1w."))
+    named.study.study.header.PatientName = name
+    words = words_of(report_pdf(named, provenance=PROVENANCE), tmp_path)
+    assert f"Patient {shown} ID SIM-1" in words
+
+
+def test_arabic_letters_are_joined_and_run_leftward_beside_other_words() -> None:
+    assert "ﻲﻧﺎﺒﻗ" in marked("Patient قباني")
+    hebrew = marked("<דוד כהן> & son")
+    assert hebrew.index("ןהכ") < hebrew.index("דוד") < hebrew.index("&amp; son")
+    assert marked("<a> & b") == "&lt;a&gt; &amp; b"
+
+
+@pytest.mark.parametrize(
+    ("mean", "shown"), [(0.7, "0.7"), (0.04321, "0.0432"), (1.4449, "1.44"), (1321.4, "1320")]
+)
+def test_relative_flow_keeps_three_digits_on_any_scale(
+    tmp_path: Path, mean: float, shown: str
+) -> None:
+    whole = replace(findings(lesions=False), regions=NotAssessed("No T1w."))
+    assert isinstance(whole.lnc, LncScore)
+    flow = {Role.CBF: Statistic(mean, 0.1, mean, 1.0, Unit.RELATIVE_CBF)}
+    measures = tuple(replace(measure, quantities=flow) for measure in whole.lnc.measures)
+    page = report_pdf(
+        replace(whole, lnc=replace(whole.lnc, measures=measures)), provenance=PROVENANCE
+    )
+    words = words_of(page, tmp_path)
+    assert "rel. CBF" in words
+    assert f"4000 4000 {shown} {shown}" in words
 
 
 def test_not_assessed_is_never_worded_as_none_found(tmp_path: Path) -> None:

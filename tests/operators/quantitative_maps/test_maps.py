@@ -120,6 +120,22 @@ def test_echoes_pair_by_time_whatever_their_order(gradient_echo: Echoes) -> None
     )
 
 
+@pytest.mark.parametrize("nameless", [Role.MAGNITUDE, Role.PHASE])
+def test_an_echo_time_that_is_not_stated_is_asked_for_by_name(
+    gradient_echo: Echoes, nameless: Role
+) -> None:
+    silent = [
+        replace(each, samples=(Sample(),) * len(each.samples)) if each.role is nameless else each
+        for each in gradient_echo
+    ]
+    warnings = add_maps(study(*silent), FAST).warnings
+    name = "magnitude" if nameless is Role.MAGNITUDE else "phase"
+    for wanted in ("SWI", "QSM"):
+        (said,) = [line for line in warnings if line.startswith(f"{wanted} was not computed")]
+        assert f"The {name} series states no echo time" in said
+        assert "Send the series with Echo Time (0018,0081)" in said
+
+
 def test_an_echo_with_one_half_missing_is_left_out(gradient_echo: Echoes) -> None:
     magnitude, phase = gradient_echo
     half = replace(phase, volumes=phase.volumes[1:2], samples=phase.samples[1:2])
