@@ -104,6 +104,28 @@ def demo(out: OutFolder = Path("demo"), seed: Seed = 1) -> None:
     raise typer.Exit(code)
 
 
+@app.command()
+def train(
+    dataset: Annotated[
+        Path, typer.Argument(help="BIDS tree of annotated scans (docs/training.md).")
+    ],
+    out: OutFolder,
+    models: Models = None,
+    scratch: Annotated[bool, typer.Option(help="Do not start from the default weights.")] = False,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 1500,
+    seed: Annotated[int, typer.Option(help="Of split, patches and weights.")] = 1,
+) -> None:
+    """Train the lesion model on your own annotated scans; `run -m OUT` then uses it."""
+    import logging
+
+    from apps.map.settings import DEFAULT_MODELS
+    from apps.train.own import train_on
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    default = (models or DEFAULT_MODELS) / "lesion_segmenter"
+    typer.echo(train_on(dataset, out, default=default, scratch=scratch, steps=steps, seed=seed))
+
+
 def main() -> None:
     """Run the command; a LentiformError becomes its message and its exit code."""
     try:

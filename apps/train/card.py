@@ -98,18 +98,47 @@ Apache-2.0, as the project.
 """
 
 
+_OWN_CARD = """\
+# {name} {version}, trained further
+
+Finds cerebral microbleeds, non-haemorrhagic iron deposits and calcifications on SWI, QSM and T2w
+MR images. **Research software, not a medical device.** {remarks}
+
+## Data
+
+{subjects} No subject is in two splits.
+
+## Performance on the validation scans
+
+The same scans chose the weights, the calibration and the operating point of each class ({points}),
+so new scans will show less.
+
+{table}
+
+## Recipe
+
+`lentiform train`, seed {seed}, Lentiform {software}; SHA-256 of `models/model.pt`: `{digest}`.
+
+```json
+{training}
+```
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Publication:
     """What is told about a set of weights besides the weights: how they came about, how they act.
 
     `recipe` has "seed", "subjects" (count per split) and "training" (settings); `results` are
-    scores on simulated test subjects.
+    scores on simulated test subjects. `own_data` names the annotated scans of a user's own model,
+    whose `results` are those of its validation scans.
     """
 
     recipe: Mapping[str, Any]
     points: Mapping[LesionClass, float] = field(default_factory=dict)
     calibration: Mapping[LesionClass, Logistic] = field(default_factory=dict)
     results: Mapping[str, float] = field(default_factory=dict)
+    own_data: str = ""
 
     def operating_point(self) -> dict[str, float]:
         """Least probability per class name, as metadata.json holds it."""
@@ -129,11 +158,14 @@ def write_bundle(out: Path, weights: Path, what: Publication) -> None:
 
 def _card(out: Path, what: Publication) -> str:
     recipe, chosen = what.recipe, what.operating_point()
+    template = _OWN_CARD if what.own_data else _CARD
+    where = what.own_data or "Simulated subjects"
     subjects = ", ".join(f"{count} {split}" for split, count in recipe["subjects"].items())
-    return _CARD.format(
-        name=NAME, version=VERSION, subjects=f"Simulated subjects: {subjects}.",
+    return template.format(
+        name=NAME, version=VERSION, subjects=f"{where[0].upper()}{where[1:]}: {subjects}.",
         points=", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in chosen.items()),
-        table=table(what.results), seed=recipe["seed"], software=version("lentiform"),
+        table=table(what.results, "annotated validation scans" if what.own_data
+                    else "simulated subjects"), seed=recipe["seed"], software=version("lentiform"),
         digest=hashlib.sha256((out / WEIGHTS).read_bytes()).hexdigest(),
         training=json.dumps(recipe["training"], indent=1), remarks=recipe.get("remarks", ""),
     )
@@ -145,22 +177,22 @@ def _metadata(what: Publication) -> dict[str, Any]:
         "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/"
                   "0.8.1/meta_schema_20240725.json",
         "name": NAME, "version": VERSION,
-        "changelog": {VERSION: "first model, trained on simulated subjects"},
+        "changelog": {VERSION: f"trained on {what.own_data or 'simulated subjects'}"},
         "monai_version": version("monai"), "pytorch_version": version("torch").split("+")[0],
         "numpy_version": version("numpy"),
         "required_packages_version": {"scipy": version("scipy")},
         "task": "Segmentation of cerebral microbleeds, iron deposits and calcifications",
         "description": "2.5D U-Net on SWI, QSM and T2w MR images of the brain. Trained on "
-                       "simulation; not validated on patients.",
+                       f"{what.own_data or TRAINING_DATA}.",
         "authors": "The Lentiform authors", "copyright": "The Lentiform authors",
-        "data_source": "simulated (apps/phantom)", "data_type": "numpy",
+        "data_source": what.own_data or "simulated (apps/phantom)", "data_type": "numpy",
         "intended_use": "Research software, not a medical device.",
-        "training_data": TRAINING_DATA, OPERATING_POINT: what.operating_point(),
+        "training_data": what.own_data or TRAINING_DATA, OPERATING_POINT: what.operating_point(),
         CALIBRATION: {kind.name.lower(): model.as_plain()
                       for kind, model in what.calibration.items()},
         "recipe": dict(what.recipe),
-        "eval_metrics": {f"simulated_{name}": value for name, value in what.results.items()
-                         if math.isfinite(value)},
+        "eval_metrics": {f"{'validation' if what.own_data else 'simulated'}_{name}": value
+                         for name, value in what.results.items() if math.isfinite(value)},
         "network_data_format": {
             "inputs": {"image": {
                 "type": "image", "format": "magnitude", "modality": "MR", "num_channels": 9,

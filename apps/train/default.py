@@ -7,25 +7,15 @@ Resumes where it was broken off. Label maps: NIfTI, FreeSurfer numbers with extr
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from apps.train.card import Publication, write_bundle
 from apps.train.cohort import SPLITS, Split, case_paths, make_cohort, plan, study_paths
-from apps.train.evaluate import (
-    calibrated,
-    calibrations,
-    examine_all,
-    listing_all,
-    operating_points,
-    scores,
-    table,
-)
-from operators.lesion_segmenter.settings import LesionSettings
+from apps.train.evaluate import table
+from apps.train.publish import publish
 from operators.lesion_segmenter.training import TrainingSettings, train
 
 SEED = 20260
@@ -60,22 +50,8 @@ def main(
         "seed": seed, "subjects": dict(COUNTS), "chosen_step": best.step,
         "training": [patches.model_dump(), slices.model_dump()],
     }
-    publish(workdir / "slices" / "model.pt", out, recipe,
-            study_paths(plans, cohort, "validation"), study_paths(plans, cohort, "test"))
-
-
-def publish(
-    weights: Path, out: Path, recipe: dict[str, Any], validation: list[Path], test: list[Path]
-) -> None:
-    """Write the bundle: calibration and operating points from validation, figures from test."""
-    write_bundle(out, weights, Publication(recipe))
-    listed = examine_all(validation, out, listing_all())
-    models = calibrations(listed)
-    points = operating_points(calibrated(listed, models))
-    write_bundle(out, weights, Publication(recipe, points, models))
-    results = scores(examine_all(test, out, LesionSettings()))
-    write_bundle(out, weights, Publication(recipe, points, models, results))
-    _log.info("operating points: %s", json.dumps({k.name: round(v, 3) for k, v in points.items()}))
+    results = publish(workdir / "slices" / "model.pt", out, recipe,
+                      study_paths(plans, cohort, "validation"), study_paths(plans, cohort, "test"))
     typer.echo(table(results))
 
 

@@ -1,4 +1,4 @@
-"""Lesion-wise scores on simulated subjects, through the product's own `segment_lesions`."""
+"""Lesion-wise scores on subjects with a truth, through the product's own `segment_lesions`."""
 
 from __future__ import annotations
 
@@ -133,9 +133,9 @@ def scores(examinations: Sequence[Examination]) -> dict[str, float]:
     return out
 
 
-def table(results: Mapping[str, float]) -> str:
+def table(results: Mapping[str, float], where: str = "simulated subjects") -> str:
     """The scores as a Markdown table."""
-    lines = ["| measure (simulated subjects) | value |", "|---|---|"]
+    lines = [f"| measure ({where}) | value |", "|---|---|"]
     lines += [f"| {name.replace('_', ' ')} | {value:g} |" for name, value in results.items()]
     return "\n".join(lines)
 
@@ -144,7 +144,7 @@ def _examine(subject: Examined, bundle: Path, settings: LesionSettings) -> Exami
     study, regions = as_study(subject)
     result = segment_lesions(study, regions, bundle=bundle, settings=settings)
     if isinstance(result, NotAssessed):
-        raise StepFailed(f"Simulated subject {subject.subject} was not assessed: {result.reason}")
+        raise StepFailed(f"Subject {subject.subject} was not assessed: {result.reason}")
     inside = np.where(subject.brain, subject.truth, 0)
     here = sorted(set(np.unique(inside)[1:].tolist()) & set(subject.kinds))
     pairs = _pairs(inside, result.labels.array, result.lesions, subject)

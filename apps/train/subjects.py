@@ -18,6 +18,7 @@ from operators.quantitative_maps.settings import QuantitativeMapsSettings
 from operators.types import (
     Acquisition,
     CoregisteredStudy,
+    NotAssessed,
     RegionMap,
     Role,
     Sample,
@@ -41,14 +42,14 @@ _UNITS = {Role.QSM: Unit.PPM}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examined:
-    """One simulated subject after maps and registration, with the truth on the same grid.
+    """One subject after maps and registration, with the truth on the same grid.
 
-    `kinds` and `diameters_mm` are per number in `truth`.
+    `kinds` and `diameters_mm` are per number in `truth`; `regions` are all zero where unknown.
     """
 
     subject: str
     anatomy: str
-    field_strength_t: float
+    field_strength_t: float | None
     contrasts: Mapping[Role, Array]
     brain: NDArray[np.bool_]
     regions: NDArray[np.uint8]
@@ -73,7 +74,7 @@ def examine(subject: Subject, generator: np.random.Generator) -> Examined:
     contrasts = {role: np.asarray(study.series[role].volumes[-1].array, np.float32)
                  for role in (Role.SWI, Role.QSM, Role.MAGNITUDE) if role in study.series}
     shift = generator.normal(0, 0.3, 3)
-    contrasts[Role.T2W] = _onto(subject.images[Role.T2W].volumes[0], grid, shift)
+    contrasts[Role.T2W] = onto(subject.images[Role.T2W].volumes[0], grid, shift)
     brain = np.asarray(grid.array, bool)
     change = generator.choice((0, 0, -1, 1))
     if change:
@@ -102,7 +103,7 @@ def as_case(examined: Examined) -> Case:
     )
 
 
-def as_study(examined: Examined) -> tuple[CoregisteredStudy, RegionMap]:
+def as_study(examined: Examined) -> tuple[CoregisteredStudy, RegionMap | NotAssessed]:
     """The subject as the pipeline hands it to the lesion segmenter."""
     import highdicom
     from pydicom import Dataset
@@ -116,11 +117,13 @@ def as_study(examined: Examined) -> tuple[CoregisteredStudy, RegionMap]:
     volumes = {role: volume(image) for role, image in examined.contrasts.items()}
     series = {
         role: Series(role, (image,), (Sample(),), _UNITS.get(role, Unit.ARBITRARY), (),
-                     f"1.2.3.{number}", "", "simulated", acquisition)
+                     f"1.2.3.{number}", "", "given", acquisition)
         for number, (role, image) in enumerate(volumes.items())
     }
-    study = Study(f"simulated {examined.subject}", Dataset(), series, ())
-    registered = CoregisteredStudy(study, Role.MAGNITUDE, volumes, {}, brain, {})
+    study = Study(f"subject {examined.subject}", Dataset(), series, ())
+    registered = CoregisteredStudy(study, next(iter(volumes)), volumes, {}, brain, {})
+    if not examined.regions.any():
+        return registered, NotAssessed("no regions are given")
     return registered, RegionMap(volume(examined.regions), brain, Role.T1W, "truth", 1.0)
 
 
@@ -131,7 +134,7 @@ def save_examined(examined: Examined, path: Path) -> None:
     with partial.open("wb") as file:
         np.savez(
             file, subject=examined.subject, anatomy=examined.anatomy,
-            field_strength_t=examined.field_strength_t, brain=examined.brain,
+            field_strength_t=examined.field_strength_t or np.nan, brain=examined.brain,
             regions=examined.regions, truth=examined.truth, affine=examined.affine,
             uid=examined.frame_of_reference_uid, numbers=np.array(numbers, int),
             kinds=np.array([examined.kinds[n] for n in numbers], int),
@@ -147,7 +150,8 @@ def load_examined(path: Path) -> Examined:
         numbers = [int(n) for n in stored["numbers"]]
         return Examined(
             subject=str(stored["subject"]), anatomy=str(stored["anatomy"]),
-            field_strength_t=float(stored["field_strength_t"]),
+            field_strength_t=None if np.isnan(stored["field_strength_t"])
+            else float(stored["field_strength_t"]),
             contrasts={Role(name.removeprefix("contrast_")): stored[name]
                        for name in stored.files if name.startswith("contrast_")},
             brain=stored["brain"], regions=stored["regions"], truth=stored["truth"],
@@ -169,12 +173,14 @@ def _study(subject: Subject) -> Study:
     return Study(f"simulated {subject.anatomy}-{subject.seed}", Dataset(), series, ())
 
 
-def _onto(moving: Volume, grid: Volume, shift_mm: NDArray[np.float64]) -> Array:
+def onto(
+    moving: Volume, grid: Volume, shift_mm: NDArray[np.float64] | None = None
+) -> Array:
     """`moving` on `grid` through patient space, off by `shift_mm`; NaN beyond its edges."""
     from scipy import ndimage
 
     offset = np.eye(4)
-    offset[:3, 3] = shift_mm
+    offset[:3, 3] = 0 if shift_mm is None else shift_mm
     matrix = np.linalg.inv(moving.affine) @ offset @ grid.affine
     return np.asarray(ndimage.affine_transform(
         np.asarray(moving.array, np.float32), matrix[:3, :3], matrix[:3, 3],

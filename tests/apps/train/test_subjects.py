@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from apps.train.subjects import Examined, as_case, as_study, load_examined, save_examined
 from operators.labels import LesionClass
 from operators.lesion_segmenter.normalise import CHANNELS
-from operators.types import Role
+from operators.types import NotAssessed, Role
 
 SHAPE = (8, 60, 56)
 
@@ -23,7 +25,7 @@ def examined():
     affine[:3, :3] = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]]) * (2.0, 1.0, 1.0)
     return Examined(
         "head-1", "head", 3.0, {Role.SWI: swi, Role.QSM: qsm, Role.T2W: swi, Role.MAGNITUDE: swi},
-        brain, np.zeros(SHAPE, np.uint8), truth,
+        brain, brain.astype(np.uint8), truth,
         {1: LesionClass.MICROBLEED, 2: LesionClass.VESSEL}, {1: 3.0, 2: 3.0}, affine, "1.2.3",
     )
 
@@ -52,3 +54,11 @@ def test_the_study_carries_the_grid_in_patient_space(examined):
     assert study.brain.spacing == (2.0, 1.0, 1.0)
     assert study.study.series[Role.SWI].acquisition.field_strength_t == 3.0
     assert regions.brain.geometry_equal(study.contrasts[Role.QSM])
+
+
+def test_without_regions_none_are_assessed(examined, tmp_path):
+    bare = replace(examined, regions=np.zeros(SHAPE, np.uint8), field_strength_t=None)
+    save_examined(bare, tmp_path / "a.study.npz")
+    again = load_examined(tmp_path / "a.study.npz")
+    assert again.field_strength_t is None
+    assert isinstance(as_study(again)[1], NotAssessed)
