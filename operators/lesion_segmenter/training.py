@@ -217,6 +217,7 @@ class _Run:
             torch.save(self.averaged.state_dict(), self.out / WEIGHTS)
         with (self.out / LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps(asdict(result)) + "\n")
+        _to_tensorboard(self.out, result)
         scores = ", ".join(f"{name} F1 {value:.3f}" for name, value in result.f1.items())
         _log.info("step %d: loss %.3f, validation %s", result.step, result.loss, scores)
         state = {
@@ -245,6 +246,18 @@ class _Run:
         self.network.load_state_dict(state["network"])
         self._mean.load_state_dict(state["mean"])
         self.optimizer.load_state_dict(state["optimizer"])
+
+
+def _to_tensorboard(out: Path, result: Validation) -> None:
+    """Loss and scores for TensorBoard, where it is installed (extra `train`)."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return
+    with SummaryWriter(str(out)) as writer:
+        writer.add_scalar("loss", result.loss, result.step)
+        for name, value in result.f1.items():
+            writer.add_scalar(f"f1/{name}", value, result.step)
 
 
 def _schedule(step: int, steps: int) -> float:

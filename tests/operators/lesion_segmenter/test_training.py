@@ -162,5 +162,6 @@ def test_a_toy_task_is_being_learned(files, tmp_path):
                                 learning_rate=2e-3, drop_qsm=0, drop_t2w=0, use_magnitude=0)
     train(files[:2], tmp_path / "a", settings, validation=files[2:])
     log = [json.loads(line) for line in (tmp_path / "a/log.jsonl").read_text().splitlines()]
+    assert any((tmp_path / "a").glob("events.out.tfevents.*"))
     assert [line["step"] for line in log] == [20, 40, 60]
     assert log[-1]["loss"] < 0.85 * log[0]["loss"]
