@@ -57,6 +57,12 @@ def spheres(mask: Mask, *, spacing: Vector, radii_mm: Sequence[float]) -> tuple[
     return tuple(found)
 
 
+def whole(mask: Mask) -> Sphere:
+    """The field of `mask` as it is, no mean taken away."""
+    shape = (*mask.shape[:-1], mask.shape[-1] // 2 + 1)
+    return Sphere(np.ones(shape, np.float32), mask)
+
+
 def known(parts: Sequence[Sphere]) -> Mask:
     """Voxels that any of the spheres serves."""
     return np.asarray(np.any([sphere.where for sphere in parts], axis=0))

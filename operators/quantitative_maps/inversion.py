@@ -16,6 +16,8 @@ Terms = list[tuple[Array, Array]]
 
 _LEAST_DIAGONAL = np.float32(1e-4)
 """Keeps the preconditioner finite far from any signal; the diagonal of a trusted voxel is 0.1."""
+_OUTER_SHRINKAGE = np.float32(1e-7)
+"""Of sources outside, own choice: small against the 1e-3 of the brain, bone and air are strong."""
 _SMALL_PPM = np.float32(0.05)
 """Own choice: the contrast of grey and white matter."""
 
@@ -61,10 +63,11 @@ def regularised_inversion(
     edge_fraction: float,
     iterations: int,
     start: Array,
+    outer_sources: bool = False,
 ) -> Array:
     """Weighted least squares on the field minus its spherical means, background and all.
 
-    Minimises, over chi that is 0 where no sphere fits,
+    Minimises, over chi that is 0 where no sphere fits unless `outer_sources`,
     |W S (D chi - field)|^2 + smoothness |M grad chi| + shrinkage |chi|,
     with D the dipole kernel and S the spherical mean taken away as in V-SHARP, not undone (single
     step: Chatnuntawech et al., NMR Biomed 2017;30:e3570). W trusts the field where the signal is
@@ -73,14 +76,20 @@ def regularised_inversion(
     and are solved as squares reweighted twice, from `start` and half way, by conjugate gradients.
     Half way too, voxels that no susceptibility explains lose weight (MERIT: Liu et al., MRM
     2013;69:467).
+
+    With `outer_sources`, chi outside is free too, neither smoothed nor reported: the background is
+    the field of sources there, found together with those inside (total field inversion: Liu et
+    al., MRM 2017;78:303). With `whole` as its one part, S is then 1 up to the edge of the mask.
     """
     inside = known(parts)
+    support = np.ones_like(inside) if outer_sources else inside
     even = _even_faces(magnitude, inside, edge_fraction)
     trust = np.square(np.minimum(weight, 1))
     chi = start * inside
+    outside = np.where(inside, np.float32(0), _OUTER_SHRINKAGE)
     for _ in range(2):
         terms = [(part.response * kernel, part.where * trust) for part in parts]
-        shrink = np.float32(shrinkage) * _gentle(chi)
+        shrink = np.float32(shrinkage) * _gentle(chi) * inside + outside
         faces = [
             np.float32(smoothness) * face * _gentle(np.diff(chi, axis=axis))
             for axis, face in enumerate(even)
@@ -89,14 +98,14 @@ def regularised_inversion(
         def normal(
             x: Array, terms: Terms = terms, shrink: Array = shrink, faces: list[Array] = faces
         ) -> Array:
-            return np.asarray((_normal(x, terms) + _roughness(x, faces) + shrink * x) * inside)
+            return np.asarray((_normal(x, terms) + _roughness(x, faces) + shrink * x) * support)
 
         data = [(part.response, part.where * trust) for part in parts]
-        right = _projected(field, data, kernel) * inside
+        right = _projected(field, data, kernel) * support
         diagonal = _dipole_diagonal(inside * trust, kernel) + shrink + _of_faces(faces, chi.shape)
         chi = _conjugate_gradients(normal, right, chi, diagonal, iterations // 2)
         trust = trust * _explained(field, chi, parts, kernel, inside)
-    return chi
+    return chi * inside
 
 
 def _normal(chi: Array, terms: Terms) -> Array:

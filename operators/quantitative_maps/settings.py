@@ -77,6 +77,12 @@ class QsmSettings(BaseModel):
     iterations: int = Field(
         default=20, ge=2, description="Conjugate gradient steps in all; half of them reweighted."
     )
+    rim_iterations: int = Field(
+        default=40, ge=2,
+        description="Conjugate gradient steps after those, with the sources outside the brain "
+        "found too, which reaches the rim; half of them reweighted. More find more of rim bleeds "
+        "and put more noise there; set on simulated subjects.",
+    )
 
 
 class PerfusionSettings(BaseModel):

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.fft import irfftn, rfftn
 
-from operators.quantitative_maps.background import Sphere, known, local_field, spheres
+from operators.quantitative_maps.background import Sphere, known, local_field, spheres, whole
 from operators.quantitative_maps.inversion import (
     _conjugate_gradients,
     _dipole_diagonal,
@@ -108,6 +108,28 @@ def test_a_background_field_does_not_reach_the_regularised_map(
     right, left = (np.corrcoef(chi[inside], truth[inside])[0, 1] for chi in (without, with_it))
     assert left > right - 0.01 > 0.9
     assert np.abs(with_it - without)[inside].mean() < 0.001
+
+
+def test_outer_sources_find_more_of_a_bleed_at_the_rim_that_spheres_hardly_reach(
+    truth: NDArray, parts: tuple[Sphere, ...]
+) -> None:
+    """Under a background of sources outside; where spheres reach, the map does not get worse."""
+    rim = np.sqrt(((PLACE - np.reshape([0, 0, 25.5], (3, 1, 1, 1))) ** 2).sum(axis=0)) < 2.5
+    bone = np.sqrt(((PLACE - np.reshape([0, -20, -28], (3, 1, 1, 1))) ** 2).sum(axis=0)) < 4
+    there = np.where(rim, np.float32(1), truth)
+    field = (noisy(there) + field_of(3.0 * bone, OBLIQUE) * BRAIN).astype(np.float32)
+    weight = BRAIN.astype(np.float32)
+    spherical = regularised(field, weight, parts)
+    chi = regularised_inversion(
+        field, weight, weight, [whole(BRAIN)], dipole_kernel(SHAPE, SPACING, OBLIQUE),
+        smoothness=0.03, shrinkage=1e-3, edge_fraction=0.3, iterations=40, start=spherical,
+        outer_sources=True,
+    )
+    assert 0.35 < chi[rim].mean() > 1.5 * spherical[rim].mean()
+    assert (chi[~BRAIN] == 0).all()
+    inside = known(parts)
+    before, after = (np.corrcoef(x[inside], there[inside])[0, 1] for x in (spherical, chi))
+    assert after > before - 0.01
 
 
 def test_a_voxel_of_no_weight_does_not_count(truth: NDArray, parts: tuple[Sphere, ...]) -> None:
