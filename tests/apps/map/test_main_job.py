@@ -45,15 +45,10 @@ def objects(demo: Path) -> list[Path]:
     return sorted((demo / "result" / "dicom").rglob("*.dcm"))
 
 
-def test_all_but_one_planted_microbleed_over_3_mm_are_found(comparison: Comparison) -> None:
+def test_every_planted_microbleed_over_3_mm_is_found(comparison: Comparison) -> None:
     found = comparison.found_as(Planted.MICROBLEED, over_mm=3.0)
     assert found.total() >= 5
-    assert found["CMB"] >= found.total() - 1
-
-
-@pytest.mark.xfail(reason="first weights: 0.75 over 3 mm on simulated test subjects", strict=True)
-def test_every_planted_microbleed_over_3_mm_is_listed(comparison: Comparison) -> None:
-    assert comparison.found_as(Planted.MICROBLEED, over_mm=3.0)[""] == 0
+    assert found["CMB"] == found.total()
 
 
 def test_no_planted_iron_or_calcium_over_3_mm_is_missing(comparison: Comparison) -> None:

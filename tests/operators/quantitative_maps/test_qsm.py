@@ -46,7 +46,7 @@ def test_three_echoes_follow_the_truth(head: Head, chi: NDArray) -> None:
     assert correlation(head, chi) > 0.7
 
 
-@pytest.mark.xfail(reason="slope 0.58: strong bleeds come out at 0.6 to 0.75", strict=True)
+@pytest.mark.xfail(reason="slope 0.51: 1.6 ppm comes out at 0.72, 2.0 at 1.5", strict=True)
 def test_three_echoes_keep_the_susceptibility_of_bleeds(head: Head, chi: NDArray) -> None:
     true = bleeds(head, head.susceptibility_ppm)
     assert 0.8 < np.polyfit(true, bleeds(head, chi), 1)[0] < 1.2

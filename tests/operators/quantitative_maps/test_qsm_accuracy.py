@@ -43,7 +43,7 @@ def test_correlation_in_the_brain_is_three_quarters(subject: Subject, chi: NDArr
     assert np.corrcoef(chi[reached], truth[reached])[0, 1] >= 0.75
 
 
-@pytest.mark.xfail(reason="slope 0.79 where 0.8 is wanted, rim bleeds (simulated)", strict=True)
+@pytest.mark.xfail(reason="slope 0.74 where 0.8 is wanted, rim bleeds (simulated)", strict=True)
 def test_microbleeds_keep_their_susceptibility(subject: Subject, chi: NDArray) -> None:
     labels, truth = subject.truth.lesions.array, subject.truth.susceptibility_ppm.array
     bleeds = [
