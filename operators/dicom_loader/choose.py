@@ -123,9 +123,9 @@ def choose(groups: Iterable[Group], settings: LoaderSettings) -> Choice:
     phases = [c for c in candidates if c.role == Role.PHASE]
     for role in dict.fromkeys(c.role for c in candidates if c.role != Role.PHASE):
         rivals = [candidate for candidate in candidates if candidate.role == role]
-        best = max(rivals, key=lambda c: (_has_pair(c, phases), c.rank()))
+        best = max(rivals, key=lambda c: (_has_pair(c, rivals, phases), c.rank()))
         _settle(best, rivals, chosen, fates)
-    _choose_phase(phases, chosen, fates)
+    _choose_phase(phases, [c for c in candidates if c.role == Role.MAGNITUDE], chosen, fates)
     _join_calibration(candidates, chosen, fates)
     _drop_idle_carriers(chosen, fates)
     decisions = []
@@ -182,9 +182,11 @@ def _try(group: Group, facts: Facts, settings: LoaderSettings) -> _Tried:
     try:
         _must_be_whole(group, rule.role)
         layout = arrange(group.frames, **tolerances)
-        imaginary = arrange(group.imaginary, **tolerances) if group.is_complex else None
+        if group.is_complex:
+            imaginary = arrange(group.imaginary, **tolerances)
+            _must_match(layout, imaginary)
     except BrokenSeries as error:
-        broken = str(error)
+        layout, broken = None, str(error)
     candidate = Candidate(group, facts, rule.role, place, reason, layout, imaginary, broken)
     return _Tried(group, facts, candidate, reason)
 
@@ -211,6 +213,22 @@ def _must_be_whole(group: Group, role: Role) -> None:
         )
 
 
+def _must_match(real: Layout, imaginary: Layout) -> None:
+    if _echoes(real) != _echoes(imaginary) or not same_grid(
+        real, imaginary, tolerance_mm=_PAIR_TOLERANCE_MM
+    ):
+        raise BrokenSeries(
+            "real and imaginary part differ in slices or echo times, the same are wanted. Send the "
+            "series again, complete."
+        )
+
+
+def _echoes(layout: Layout) -> list[float | None]:
+    """Echo times of the first repetition, to 0.01 ms."""
+    times = (s.echo_time_ms for s in layout.samples if s.repetition == 0)
+    return [None if time is None else round(time, 2) for time in times]
+
+
 def _lacking(candidate: Candidate, tried: list[_Tried]) -> str:
     """A sentence where the instance numbers of a chosen series show that objects are absent.
 
@@ -233,8 +251,21 @@ def _lacking(candidate: Candidate, tried: list[_Tried]) -> str:
     )
 
 
-def _has_pair(candidate: Candidate, phases: list[Candidate]) -> bool:
-    return candidate.role == Role.MAGNITUDE and any(_is_pair(candidate, p) for p in phases)
+def _has_pair(candidate: Candidate, rivals: list[Candidate], phases: list[Candidate]) -> bool:
+    return candidate.role == Role.MAGNITUDE and any(
+        _magnitude_of(phase, rivals) is candidate for phase in phases
+    )
+
+
+def _magnitude_of(phase: Candidate, magnitudes: list[Candidate]) -> Candidate | None:
+    """Its pair; of several (times may not be stated) that of the nearest number, before it."""
+
+    def distance(magnitude: Candidate) -> tuple[float, bool]:
+        numbers = [number_of(c.group.header, "SeriesNumber") or 0.0 for c in (phase, magnitude)]
+        return abs(numbers[0] - numbers[1]), numbers[1] > numbers[0]
+
+    pairs = [magnitude for magnitude in magnitudes if _is_pair(magnitude, phase)]
+    return min(pairs, key=distance, default=None)
 
 
 def _is_pair(magnitude: Candidate, phase: Candidate) -> bool:
@@ -242,9 +273,8 @@ def _is_pair(magnitude: Candidate, phase: Candidate) -> bool:
     one, other = magnitude.layout, phase.layout
     if one is None or other is None:
         return False
-    echoes = [[s.echo_time_ms for s in layout.samples] for layout in (one, other)]
     return (
-        echoes[0] == echoes[1]
+        _echoes(one) == _echoes(other)
         and same_grid(one, other, tolerance_mm=_PAIR_TOLERANCE_MM)
         and _is_one_scan(magnitude.group, phase.group)
     )
@@ -280,10 +310,9 @@ def _is_cut(magnitude: Candidate, phase: Candidate) -> bool:
     one, other = magnitude.layout, phase.layout
     if one is None or other is None or one.shape[1:] != other.shape[1:]:
         return False
-    echoes = [[s.echo_time_ms for s in layout.samples] for layout in (one, other)]
     axes = np.abs(one.affine_lps_mm[:3, :3] - other.affine_lps_mm[:3, :3]).max()
     return bool(
-        echoes[0] == echoes[1]
+        _echoes(one) == _echoes(other)
         and one.shape[0] != other.shape[0]
         and axes <= _PAIR_TOLERANCE_MM
         and _is_one_scan(magnitude.group, phase.group)
@@ -291,14 +320,17 @@ def _is_cut(magnitude: Candidate, phase: Candidate) -> bool:
 
 
 def _choose_phase(
-    phases: list[Candidate], chosen: dict[Role, Candidate], fates: _Fates
+    phases: list[Candidate],
+    magnitudes: list[Candidate],
+    chosen: dict[Role, Candidate],
+    fates: _Fates,
 ) -> None:
     """The best phase that belongs to the chosen magnitude; any phase where there is none.
 
     A broken phase is still chosen where there is no other, so that its error is told.
     """
     magnitude = chosen.get(Role.MAGNITUDE)
-    pairs = [p for p in phases if magnitude is None or _is_pair(magnitude, p)]
+    pairs = [p for p in phases if magnitude is None or _magnitude_of(p, magnitudes) is magnitude]
     if magnitude is not None and not pairs:
         pairs = [p for p in phases if _is_cut(magnitude, p)][:1]
         if pairs:

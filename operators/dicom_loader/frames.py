@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -33,8 +34,11 @@ _TOKENS = {
     Component.REAL: frozenset({"R", "REAL", "R_FFE", "R_SE"}),
     Component.IMAGINARY: frozenset({"I", "IMAGINARY", "I_FFE", "I_SE"}),
 }
+COMPONENT_WORDS = frozenset({"M", "M_FFE", "M_SE"}).union(*_TOKENS.values())
+"""Tokens of an image type that tell the component, and what real and imaginary differ in."""
 # Directions are often written with four digits.
 _AXES_TOLERANCE = 0.01
+_GE_PHASE = re.compile(r"FILT_PHA|(?<![a-z])pha(se)?(?![a-z])", re.IGNORECASE)
 _GE_CODES = (Component.MAGNITUDE, Component.PHASE, Component.REAL, Component.IMAGINARY)
 
 
@@ -167,13 +171,15 @@ _GE_COMPONENT = PrivateTag(0x0043, "GEMS_PARM_01", 0x2F)
 def component_of(tokens: tuple[str, ...], stated: str, header: Dataset) -> Component:
     """Magnitude, phase, real or imaginary.
 
-    GE states it in (0043,102F) only (0 magnitude, 1 phase, 2 real, 3 imaginary); others in
-    Complex Image Component (`stated`) or in the image type.
+    GE states it in (0043,102F) only (0 magnitude, 1 phase, 2 real, 3 imaginary), and where that is
+    lost names the series of phase; others in Complex Image Component (`stated`) or the image type.
     """
     if is_made_by("GE", header):
         code = _ge_code(header)
         if code is not None:
             return _GE_CODES[code]
+        if _GE_PHASE.search(str(header.get("SeriesDescription", ""))):
+            return Component.PHASE
     if stated.lower() in set(Component) and stated.upper() != "MAGNITUDE":
         return Component(stated.lower())
     for component, names in _TOKENS.items():
@@ -272,12 +278,31 @@ def plane_of(
     between_rows, between_columns = (float(v) for v in spacing)
     if not all(map(math.isfinite, (x, y, z))):
         raise BrokenSeries(f"position ({x:g}, {y:g}, {z:g}) mm found, numbers wanted")
-    lengths, angle = (math.hypot(a, b, c), math.hypot(d, e, f)), a * d + b * e + c * f
-    if not max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(angle)) < _AXES_TOLERANCE:
+    straight = _perpendicular((a, b, c), (d, e, f))
+    if straight is None:
         raise BrokenSeries("two perpendicular directions of length 1 wanted as orientation")
     if not (0 < between_rows < math.inf and 0 < between_columns < math.inf):
         raise BrokenSeries(f"pixels of {between_rows:g} x {between_columns:g} mm found")
-    return Plane((x, y, z), (a, b, c, d, e, f), (between_rows, between_columns), rows, columns)
+    return Plane((x, y, z), straight, (between_rows, between_columns), rows, columns)
+
+
+def _perpendicular(
+    row: tuple[float, float, float], column: tuple[float, float, float]
+) -> tuple[float, float, float, float, float, float] | None:
+    """The two directions freed of what few digits leave; None where they are none.
+
+    Both lean by half of the error, so that neither is believed more.
+    """
+    lengths = math.hypot(*row), math.hypot(*column)
+    cosine = sum(a * b for a, b in zip(row, column, strict=True))
+    if not max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(cosine)) < _AXES_TOLERANCE:
+        return None
+    u = [a - cosine / 2 * b for a, b in zip(row, column, strict=True)]
+    v = [b - cosine / 2 * a for a, b in zip(row, column, strict=True)]
+    lean = sum(a * b for a, b in zip(u, v, strict=True)) / sum(a * a for a in u)
+    v = [b - lean * a for a, b in zip(u, v, strict=True)]
+    (a, b, c), (d, e, f) = ([part / math.hypot(*w) for part in w] for w in (u, v))
+    return a, b, c, d, e, f
 
 
 def order_of(header: Dataset) -> tuple[int, int]:

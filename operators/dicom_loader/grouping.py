@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from operators.dicom_loader.diffusion import PHILIPS_DIFFUSION, classic_diffusion
 from operators.dicom_loader.enhanced import enhanced_frames
 from operators.dicom_loader.frames import (
+    COMPONENT_WORDS,
     Component,
     Frame,
     PrivateTag,
@@ -71,7 +72,8 @@ def group_frames(instances: Iterable[Instance]) -> list[Group]:
     """
     groups: dict[Key, list[Frame]] = {}
     others: dict[Key, list[Instance]] = {}
-    problems: dict[Key, str] = {}
+    instances = tuple(instances)
+    problems = _torn(instances)
     for instance in instances:
         series: Key = (_series_key(instance.header), instance.sop_class)
         try:
@@ -132,6 +134,25 @@ def _image_type(instance: Instance) -> tuple[str, ...]:
         return ()
 
 
+def _torn(instances: Sequence[Instance]) -> dict[Key, str]:
+    """Kinds of objects of which one is a multi-frame image cut into several, not all there."""
+    parts: dict[str, list[Instance]] = {}
+    for one in instances:
+        if "ConcatenationUID" in one.header:
+            parts.setdefault(str(one.header.ConcatenationUID), []).append(one)
+    problems: dict[Key, str] = {}
+    for held in parts.values():
+        first = held[0]
+        wanted = int(number_of(first.header, "InConcatenationTotalNumber") or 0)
+        if len(held) < wanted:
+            key = (_series_key(first.header), first.sop_class, _image_type(first))
+            problems[key] = (
+                f"{first.name} is one of {wanted} objects of a concatenation, of which {len(held)} "
+                "are there. Send the series again, complete."
+            )
+    return problems
+
+
 def _unplaced(instance: Instance, placed: int) -> str:
     """What is wrong with an MR image of which not every frame has a place in the patient."""
     wanted = 1
@@ -183,9 +204,9 @@ def _series_number(group: Group) -> float:
 
 def _series_key(header: Dataset) -> tuple[str, ...]:
     try:
-        number = str(header.get("SeriesNumber", ""))
-        if "MFSPLIT" in (header.get("ImageType") or ()):
-            return (number, str(header.get("SeriesDescription", "")))
+        number, name = (str(header.get(k) or "") for k in ("SeriesNumber", "SeriesDescription"))
+        if number and name and "MFSPLIT" in (header.get("ImageType") or ()):
+            return (number, name)
     except DAMAGED:
         number = ""
     return (str(header.SeriesInstanceUID), number)
@@ -248,28 +269,43 @@ def _with_philips(instance: Instance) -> Dataset:
 
 
 def _with_complex(groups: list[Group]) -> list[Group]:
-    """Join real and imaginary groups of a series into phase, and magnitude where it has none."""
+    """Join real and imaginary groups into phase, and magnitude where there is none.
+
+    Both parts may be series of their own; of several the partner is the one of the same series,
+    else of the nearest number.
+    """
     result = [g for g in groups if g.component not in {Component.REAL, Component.IMAGINARY}]
-    imaginary = {_complex_key(g): g for g in groups if g.component == Component.IMAGINARY}
+    waiting = [g for g in groups if g.component == Component.IMAGINARY]
     magnitudes = {_complex_key(g) for g in groups if g.component == Component.MAGNITUDE}
     for group in groups:
         if group.component != Component.REAL:
             continue
-        partner = imaginary.pop(_complex_key(group), None)
-        if partner is None:
+        partners = [g for g in waiting if _complex_key(g) == _complex_key(group)]
+        if not partners:
             result.append(group)
             continue
+        partner = min(partners, key=lambda other: _distance(group, other))
+        waiting.remove(partner)
         instances = dict.fromkeys(group.instances + partner.instances)
         joined = replace(group, instances=tuple(instances), imaginary=partner.frames)
         result.append(replace(joined, component=Component.PHASE))
         if _complex_key(group) not in magnitudes:
             result.append(replace(joined, component=Component.MAGNITUDE))
-    return result + list(imaginary.values())
+    return result + waiting
 
 
-def _complex_key(group: Group) -> tuple[object, ...]:
+def _complex_key(group: Group) -> Key:
+    """What real, imaginary and magnitude groups of one scan have in common."""
     if not group.frames:
         return (id(group),)
     plane = group.frames[0].plane
-    uid = str(group.header.SeriesInstanceUID)
-    return (uid, group.instances[0].sop_class, len(group.frames), plane.rows, plane.columns)
+    words = [word for word in group.frames[0].tokens if word not in COMPONENT_WORDS]
+    echoes = frozenset(frame.sample.echo_time_ms for frame in group.frames)
+    kind = (group.instances[0].sop_class, tuple(words), echoes)
+    return (*kind, len(group.frames), plane.rows, plane.columns)
+
+
+def _distance(one: Group, other: Group) -> tuple[bool, float]:
+    apart = one.header.SeriesInstanceUID != other.header.SeriesInstanceUID
+    return apart, abs(_series_number(one) - _series_number(other))
+

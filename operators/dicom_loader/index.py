@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import zlib
 from collections import Counter
@@ -132,7 +133,7 @@ def index_folder(folder: Path) -> FolderIndex:
             unreadable.append(name)
         elif first is None:
             found[identity[0]] = Instance(path, name, header)
-        elif _place(header) == _place(first.header):
+        elif not _differ(header, first.header):
             duplicates += 1
         else:
             found[identity[0]] = replace(first, conflict=name)
@@ -151,11 +152,30 @@ _IDENTITY = ("SOPInstanceUID", "SOPClassUID", "StudyInstanceUID", "SeriesInstanc
 _PLACE = ("SeriesInstanceUID", "InstanceNumber", "EchoTime", "ImageType", "ImagePositionPatient")
 
 
-def _place(header: Dataset) -> tuple[str, ...]:
+def _differ(one: Dataset, other: Dataset) -> bool:
+    """Whether both state one of these and state it differently; 20.0 and 20 are the same."""
+    for key in _PLACE:
+        stated = [_plain(header, key) for header in (one, other)]
+        if all(stated) and stated[0] != stated[1]:
+            return True
+    return False
+
+
+def _plain(header: Dataset, key: str) -> tuple[object, ...]:
     try:
-        return tuple(str(header.get(key, "")) for key in _PLACE)
+        value = header.get(key)
+        several = [] if value in (None, "") else value
+        values = [several] if isinstance(several, (str, int, float)) else list(several)
     except DAMAGED:
         return ()
+    return tuple(_as_number(one) for one in values)
+
+
+def _as_number(value: object) -> object:
+    try:
+        return round(float(str(value)), 3)
+    except ValueError:
+        return str(value)
 
 
 def read_header(path: Path) -> Dataset | None:
@@ -216,12 +236,17 @@ def choose_study(index: FolderIndex, study_uid: str | None) -> tuple[Instance, .
 
 
 def _must_be_one_patient(uid: str, chosen: list[Instance]) -> None:
-    """One ID, issuer and birth date where stated; where an ID is absent, one name as well.
+    """One ID and birth date where stated; one name where an ID is absent or of two issuers.
 
     A name alone does not part objects of one ID: it is written in many ways.
     """
     known = {key: {_patient(i.header, key) for i in chosen} for key in _PATIENT}
-    asked = _PATIENT if "" in known["PatientID"] else _PATIENT[:-1]
+    dates = {re.sub(r"\D|00(00)?$", "", date) for date in known["PatientBirthDate"]}
+    longest = max(dates, key=len)
+    known["PatientBirthDate"] = {d for d in dates if not longest.startswith(d)} | {longest}
+    asked = ["PatientID", "PatientBirthDate"]
+    if "" in known["PatientID"] or len(known["IssuerOfPatientID"] - {""}) > 1:
+        asked.append("PatientName")
     for key in asked:
         found = len(known[key] - {""})
         if found > 1:

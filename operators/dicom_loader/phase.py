@@ -23,6 +23,10 @@ _KNOWN_RANGES = (
 )
 
 
+_LEAST_MILLIRADIANS = 20.0
+"""Radians reach from -pi to pi or 0 to 2 pi."""
+
+
 def phase_to_radians(
     arrays: Sequence[NDArray[np.float32]],
     *,
@@ -47,14 +51,14 @@ def phase_to_radians(
     maker = manufacturer.upper()
     if scaling.unit in _TO_RADIANS:
         factor, centre, how = _TO_RADIANS[scaling.unit], 0.0, f"stated in {scaling.unit}"
-    elif "SIEMENS" in maker and _span(arrays) >= scaling.slope * 2.0**bits_stored / 2:
-        turn = scaling.slope * 2.0**bits_stored
-        centre = scaling.intercept + (0.0 if signed else turn / 2)
+    elif "SIEMENS" in maker and _span(arrays) >= abs(scaling.slope) * 2.0**bits_stored / 2:
+        turn = abs(scaling.slope) * 2.0**bits_stored
+        centre = scaling.intercept + (0.0 if signed else scaling.slope * 2.0**bits_stored / 2)
         factor, how = 2 * np.pi / turn, "Siemens full range"
+    elif maker.startswith("GE") and _span(arrays) > _LEAST_MILLIRADIANS:
+        factor, centre, how = 1e-3, 0.0, "GE milliradians"
     else:
         factor, centre, how = _from_range(arrays)
-        if maker.startswith("GE") and "milliradians" in how:
-            how = "GE milliradians"
     sign = -1.0 if maker.startswith("GE") else 1.0
     if sign < 0:
         how += ", sign reversed (GE)"

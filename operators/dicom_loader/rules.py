@@ -58,6 +58,7 @@ class Facts:
             echo_ms=_shown(self.longest_echo_ms),
             field_t=_shown(self.field_t),
             pixel_mm=_shown(self.pixel_mm),
+            component=self.component,
             directions=self.directions,
             b_value=_shown(self.largest_b),
             modality=self.modality,

@@ -108,7 +108,7 @@ class Rule(_Frozen):
 
 
 REASON_FIELDS = (
-    "echo_ms", "field_t", "pixel_mm", "directions", "b_value", "modality", "sop_class",
+    "echo_ms", "field_t", "pixel_mm", "component", "directions", "b_value", "modality", "sop_class",
 )  # fmt: skip
 
 

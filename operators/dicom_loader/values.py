@@ -43,11 +43,20 @@ def read_values(candidate: Candidate, *, as_carrier: bool = False) -> Values:
     """
     if candidate.layout is None:
         raise BrokenSeries(f"{candidate.name} ({candidate.role.value}): {candidate.broken}")
-    layout, remarks = _kept(candidate.layout, candidate.role)
+    keep, remarks = _kept(candidate.layout.samples, candidate.role)
     if as_carrier:
-        layout = _carrier(layout, candidate.role)
-    reduced = replace(candidate, layout=layout, imaginary=_like(candidate.imaginary, layout))
+        keep = _carrier(candidate.layout.samples, keep, candidate.role)
+    layout = candidate.layout.select(keep)
+    if candidate.role != Role.DWI:
+        layout = _plain_samples(layout)
+    imaginary = None if candidate.imaginary is None else candidate.imaginary.select(keep)
+    reduced = replace(candidate, layout=layout, imaginary=imaginary)
     values = _READERS.get(candidate.role, _plain)(reduced, layout)
+    if all(np.ptp(array) == 0 for array in values.arrays):
+        raise BrokenSeries(
+            f"{candidate.name} ({candidate.role.value}): every voxel has the same value, an image "
+            "is wanted. Export the series again."
+        )
     if candidate.role in {Role.MAGNITUDE, Role.SWI}:
         _must_not_be_signed(candidate, values)
     return replace(values, remarks=remarks + values.remarks)
@@ -64,18 +73,11 @@ def _must_not_be_signed(candidate: Candidate, values: Values) -> None:
         )
 
 
-def _like(imaginary: Layout | None, layout: Layout) -> Layout | None:
-    if imaginary is None or len(imaginary.volumes) == len(layout.volumes):
-        return imaginary
-    return imaginary.select(range(len(layout.volumes)))
-
-
-def _kept(layout: Layout, role: Role) -> tuple[Layout, tuple[str, ...]]:
-    """Drop isotropic volumes from DWI, repetitions and shorter echoes from single contrasts."""
-    samples = layout.samples
-    everything = range(len(samples))
+def _kept(samples: Sequence[Sample], role: Role) -> tuple[list[int], tuple[str, ...]]:
+    """Without isotropic volumes of DWI, repetitions and shorter echoes of single contrasts."""
+    everything = list(range(len(samples)))
     if role == Role.ASL:
-        return _plain_samples(layout), ()
+        return everything, ()
     if role == Role.DWI:
         keep = [i for i in everything if not _is_isotropic(samples[i])]
         what = "isotropic (trace or ADC) volume(s) appended to the diffusion series"
@@ -87,20 +89,18 @@ def _kept(layout: Layout, role: Role) -> tuple[Layout, tuple[str, ...]]:
         keep = [i for i in everything if (samples[i].echo_time_ms or 0.0) == longest][:1]
         what = f"shorter echo(es) or repetition(s) of the {role.value} series"
     dropped = len(samples) - len(keep)
-    remarks = (f"{dropped} {what} left out.",) if dropped else ()
-    kept = layout.select(keep)
-    return kept if role == Role.DWI else _plain_samples(kept), remarks
+    return keep, (f"{dropped} {what} left out.",) if dropped else ()
 
 
-def _carrier(layout: Layout, role: Role) -> Layout:
-    """b = 0 or M0 volumes; all volumes where the header tells of none."""
-    keep = [
+def _carrier(samples: Sequence[Sample], keep: list[int], role: Role) -> list[int]:
+    """b = 0 or M0 volumes; all that are kept where the header tells of none."""
+    carrying = [
         i
-        for i, sample in enumerate(layout.samples)
-        if (sample.asl is AslKind.M0)
-        or (role == Role.DWI and (sample.b_value_s_mm2 or 0.0) <= _B0_LIMIT)
+        for i in keep
+        if (samples[i].asl is AslKind.M0)
+        or (role == Role.DWI and (samples[i].b_value_s_mm2 or 0.0) <= _B0_LIMIT)
     ]
-    return layout.select(keep) if keep else layout
+    return carrying or keep
 
 
 def _is_isotropic(sample: Sample) -> bool:
@@ -151,6 +151,7 @@ def _phase(candidate: Candidate, layout: Layout) -> Values:
     if candidate.imaginary is not None:
         imaginary = read_arrays(candidate.imaginary)
         magnitudes = [np.hypot(a, b) for a, b in zip(arrays, imaginary, strict=True)]
+        _must_be_signed(candidate, arrays + imaginary)
         arrays = [
             complex_to_phase(a, b, manufacturer=maker)
             for a, b in zip(arrays, imaginary, strict=True)
@@ -175,6 +176,15 @@ def _phase(candidate: Candidate, layout: Layout) -> Values:
     return Values(arrays, layout.samples, layout, Unit.RADIAN, tuple(remarks))
 
 
+def _must_be_signed(candidate: Candidate, parts: Arrays) -> None:
+    """Real and imaginary parts lie about 0; stored from 0 on, they need their rescale."""
+    if max(float((part < 0).mean()) for part in parts) < _STRAY_SHARE:
+        raise BrokenSeries(
+            f"{candidate.name} ({candidate.role.value}): real and imaginary parts have no negative "
+            "value, signed ones are wanted: their rescale intercept is lost. Export them with it."
+        )
+
+
 def _one_scaling(candidate: Candidate, layout: Layout) -> Scaling:
     """The scaling of all slices; where it differs, the unit must be stated to make sense of it."""
     found = {frame.scaling for volume in layout.volumes for frame in volume}
@@ -189,18 +199,18 @@ def _one_scaling(candidate: Candidate, layout: Layout) -> Scaling:
 
 
 def _anisotropy(candidate: Candidate, layout: Layout) -> Values:
-    """FA as a ratio: Siemens and others store it x1000, so values above 1.5 mean that.
+    """FA as a ratio: Siemens and others store it x1000, so values above 400 mean that.
 
-    Noise may lift a few voxels above 1 (negative eigenvalues), not more.
+    Noise may lift FA above 1: with negative eigenvalues it reaches sqrt(3/2).
     """
     arrays = read_arrays(layout)
     largest = float(np.nanmax(arrays[0]))
     remarks: tuple[str, ...] = ()
-    if largest > 1.5:
+    if largest > 400.0:
         arrays = [array / np.float32(1000.0) for array in arrays]
         if largest > 1500.0:
             remarks = (f"FA map reaches {largest:.4g}, above 1000: unit assumed x1000.",)
-    outside = float(((arrays[0] < -0.01) | (arrays[0] > 1.01)).mean())
+    outside = float(((arrays[0] < -0.01) | (arrays[0] > 1.25)).mean())
     if outside > _STRAY_SHARE:
         raise BrokenSeries(
             f"{candidate.name} ({candidate.role.value}): {100 * outside:.0f} % of its values lie "
@@ -222,11 +232,19 @@ def _susceptibility(candidate: Candidate, layout: Layout) -> Values:
         factor = 1.0
     else:
         # Tissue lies within +-1 ppm and blood or calcium within a few: typical magnitude decides.
-        typical = float(np.percentile(np.abs(arrays[0]), 99.0))
+        known = arrays[0][arrays[0] != 0]
+        typical = float(np.percentile(np.abs(known), 99.0)) if known.size else 0.0
         factor = 1e-3 if typical > 10.0 else 1.0
         unit = "ppb" if factor < 1 else "ppm"
         remarks = (f"Unit of QSM not stated: {unit} assumed from values up to {typical:.3g}.",)
     arrays = [array * np.float32(factor) for array in arrays]
+    middle = float(np.median(arrays[0][arrays[0] != 0])) if arrays[0].any() else 0.0
+    if abs(middle) > 1.0:
+        raise BrokenSeries(
+            f"{candidate.name} ({candidate.role.value}): half of its values are beyond "
+            f"{middle:.3g} ppm, a susceptibility map lies about 0. Export it with its rescale "
+            "slope and intercept."
+        )
     return Values(arrays, layout.samples, layout, Unit.PPM, remarks)
 
 

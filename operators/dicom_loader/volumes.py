@@ -77,7 +77,7 @@ def arrange(frames: Sequence[Frame], *, spacing_mm: float, shift_mm: float) -> L
         _check_same_positions(volume, reference, spacing_mm)
         _check_spacing(volume, spacing_mm)
         _check_stacking(volume, shift_mm)
-    _check_stated_step(reference, spacing_mm)
+    _check_stated_step(reference, frames, spacing_mm)
     return Layout(
         tuple(tuple(volume) for volume in volumes), _samples(volumes), _affine(reference)
     )
@@ -177,12 +177,15 @@ def _check_spacing(volume: list[Frame], spacing_mm: float) -> None:
     )
 
 
-def _check_stated_step(volume: list[Frame], spacing_mm: float) -> None:
+def _check_stated_step(
+    volume: list[Frame], series: Sequence[Frame], spacing_mm: float
+) -> None:
     """Every second slice lost leaves an even spacing: held against what the header says of it.
 
     Spacing Between Slices, centre to centre; some exporters write the gap there, so below the slice
     thickness it is believed for 3D alone. Without it the slices of an original 3D acquisition touch
-    (overlap is possible, a gap is not), and no others lie further apart than four thicknesses.
+    (overlap is possible, a gap is not). Headers err: where the instance numbers of the series are
+    consecutive, nothing was lost. Beyond five thicknesses original slices make no volume at all.
     """
     if len(volume) < 2:
         return
@@ -190,20 +193,23 @@ def _check_stated_step(volume: list[Frame], spacing_mm: float) -> None:
     step = _along(second) - _along(first)
     stated, thickness = (_stated(first, k) for k in ("SpacingBetweenSlices", "SliceThickness"))
     acquired = str(first.instance.header.get("MRAcquisitionType", ""))
-    is_3d = acquired == "3D" and "ORIGINAL" in first.tokens
-    if stated and (is_3d or stated >= 0.99 * (thickness or 0.0)):
-        wanted, source = stated, "Spacing Between Slices"
-    elif thickness and is_3d:
-        wanted, source = thickness, "Slice Thickness of a 3D acquisition"
-    elif thickness and step > _WIDEST_GAP * thickness:
+    is_original = "ORIGINAL" in first.tokens
+    is_3d = acquired == "3D" and is_original
+    if thickness and is_original and step > _WIDEST_GAP * thickness:
         raise BrokenSeries(
             f"Slices missing: {first.instance.name} and {second.instance.name} lie {step:.3g} mm "
             f"apart, slices are {thickness:.3g} mm thick. Send the series again, complete."
         )
+    if stated and stated > 0 and (is_3d or stated >= 0.99 * (thickness or 0.0)):
+        wanted, source = stated, "Spacing Between Slices"
+    elif thickness and is_3d:
+        wanted, source = thickness, "Slice Thickness of a 3D acquisition"
     else:
         return
+    numbers = {frame.order[1] for frame in series}
+    consecutive = len(numbers) == len(series) == max(numbers) - min(numbers) + 1
     times = round(step / wanted)
-    if times > 1 and abs(step - times * wanted) <= spacing_mm * times:
+    if times > 1 and not consecutive and abs(step - times * wanted) <= spacing_mm * times:
         raise BrokenSeries(
             f"Slices missing throughout: {first.instance.name} and {second.instance.name} lie "
             f"{step:.3g} mm apart, {wanted:.3g} mm wanted ({source}). Send the series again, "
@@ -268,7 +274,8 @@ def _affine(volume: list[Frame]) -> NDArray[np.float64]:
 
 
 def _stated_step(frame: Frame) -> float:
-    return _stated(frame, "SpacingBetweenSlices") or _stated(frame, "SliceThickness") or 1.0
+    stated = _stated(frame, "SpacingBetweenSlices") or _stated(frame, "SliceThickness")
+    return abs(stated or 1.0)
 
 
 def _stated(frame: Frame, keyword: str) -> float | None:

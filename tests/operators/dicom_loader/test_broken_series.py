@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.uid import MPEG2MPML, JPEGLossless
@@ -100,8 +101,9 @@ def test_every_second_slice_lost_is_found_by_the_header(bench, settings, element
         {"SpacingBetweenSlices": 1.0},
         {"SliceThickness": 1.0, "MRAcquisitionType": "2D"},
         {"SpacingBetweenSlices": 0.5, "SliceThickness": 1.5, "MRAcquisitionType": "2D"},
+        {"SpacingBetweenSlices": 0.4},
     ],
-    ids=["overlap stated", "2D with a gap", "gap written as spacing"],
+    ids=["overlap stated", "2D with a gap", "gap written as spacing", "3D with a wrong spacing"],
 )
 def test_gaps_and_overlaps_of_whole_series_are_no_fault(bench, settings, elements):
     stated = elements.get("SpacingBetweenSlices", 2.0)
@@ -126,6 +128,22 @@ def test_orientations_that_differ_by_rounding_are_one_series(bench, settings):
     bench.magnitude(edit=jitter)
     volume = load_study(bench.folder, settings=settings).series[Role.MAGNITUDE].volumes[0]
     assert volume.spatial_shape == (6, 12, 10)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_orientations_of_few_digits_make_a_volume(bench, settings, seed):
+    turned, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
+    axes = [round(float(part), 3) for part in (*turned[0], *turned[1])]
+    bench.magnitude(ImageOrientationPatient=axes)
+    volume = load_study(bench.folder, settings=settings).series[Role.MAGNITUDE].volumes[0]
+    assert volume.spatial_shape == (6, 12, 10)
+
+
+def test_an_image_without_any_difference_is_none(bench, settings):
+    bench.magnitude()
+    bench.phase(np.zeros((6, 12, 10), np.uint16))
+    with pytest.raises(BrokenSeries, match="every voxel has the same value"):
+        load_study(bench.folder, settings=settings)
 
 
 def test_a_magnitude_shorter_than_its_phase_is_not_whole(bench, settings):

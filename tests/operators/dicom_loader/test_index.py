@@ -133,7 +133,11 @@ def test_two_patients_under_one_study_uid_are_never_mixed(bench):
         ({"PatientID": ""}, {"PatientID": "", "PatientName": "Other^Person"}, "PatientName"),
         ({}, {"PatientID": "", "PatientName": "Other^Person"}, "PatientName"),
         ({}, {"PatientBirthDate": "19300101"}, "PatientBirthDate"),
-        ({"IssuerOfPatientID": "A"}, {"IssuerOfPatientID": "B"}, "IssuerOfPatientID"),
+        (
+            {"IssuerOfPatientID": "A"},
+            {"IssuerOfPatientID": "B", "PatientName": "Other^Person"},
+            "PatientName",
+        ),
     ],
 )
 def test_patients_are_parted_by_more_than_the_id(bench, one, other, key):
@@ -146,10 +150,22 @@ def test_patients_are_parted_by_more_than_the_id(bench, one, other, key):
 
 def test_a_name_written_in_two_ways_is_one_patient(bench):
     bench.magnitude(PatientID="", PatientName="Simulated^One")
-    bench.phase(PatientID="", PatientName="SIMULATED^ONE^^^")
-    assert len(choose_study(index_folder(bench.folder), None)) == 12
+    bench.phase(PatientID="", PatientName="SIMULATED^ONE^^^", PatientBirthDate="1950.01.01")
+    bench.t1w(PatientBirthDate="19500000", IssuerOfPatientID="B")
+    assert len(choose_study(index_folder(bench.folder), None)) == 18
 
 
+def test_a_copy_written_anew_is_no_other_image(bench, settings):
+    path = bench.magnitude()[2]
+    copy = dcmread(path)
+    copy.EchoTime = "20.000"
+    del copy.InstanceNumber
+    bench.save(copy, "s1", "copy")
+    study = load_study(bench.folder, settings=settings)
+    assert study.warnings == ("1 file(s) skipped that repeat a SOP Instance UID.",)
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
 def test_linked_folders_are_entered_once_and_a_broken_link_is_told(bench, tmp_path):
     bench.magnitude(folder="../elsewhere")
     (bench.folder / "scan").symlink_to(tmp_path / "elsewhere")

@@ -14,6 +14,7 @@ from operators.dicom_loader.phase import (
 )
 from operators.errors import BrokenSeries
 from operators.types import Role, Unit
+from tests.operators.dicom_loader.conftest import SWI_PHASE
 
 TRUE = np.linspace(-3.1, 3.1, 8 * 9 * 9, dtype=np.float32).reshape(8, 9, 9)
 
@@ -189,6 +190,73 @@ def test_phase_scaled_differently_between_slices_is_refused(bench, settings):
     bench.phase(edit=edit)
     with pytest.raises(BrokenSeries, match="2 different rescale slopes"):
         load_study(bench.folder, settings=settings)
+
+
+def _parts(bench, phases, **elements):
+    """Real and imaginary part of unit phasors per echo and repetition, Siemens style."""
+    number = 1
+    for (echo, repetition), phase in phases.items():
+        for token, part in (("R", np.cos(phase)), ("I", np.sin(phase))):
+            pixels = np.full((6, 12, 10), round(100 * part), np.int16)
+            pixels[:, 0, :5] = -100
+            bench.series(
+                pixels, Manufacturer="SIEMENS", PixelRepresentation=1, BitsStored=16, HighBit=15,
+                ImageType=["ORIGINAL", "PRIMARY", token, "ND"], ScanningSequence="GR",
+                SeriesDescription="gre", EchoTime=echo, AcquisitionNumber=repetition,
+                first_instance=number, **({"number": 7} | elements.get(token, {})),
+            )  # fmt: skip
+            number += 6
+
+
+def test_of_repeated_parts_the_same_volumes_are_taken(bench, settings):
+    _parts(bench, {(20.0, 1): 0.0, (20.0, 2): 0.5, (30.0, 1): 1.5, (30.0, 2): 2.0})
+    study = load_study(bench.folder, settings=settings)
+    middles = [v.array[3, 6, 5] for v in study.series[Role.PHASE].volumes]
+    assert middles == pytest.approx([0.0, 1.5], abs=0.02)
+    assert study.series[Role.MAGNITUDE].volumes[1].array[3, 6, 5] == pytest.approx(100, abs=1)
+
+
+def test_parts_in_two_series_are_one_phase(bench, settings):
+    _parts(bench, {(20.0, 1): 1.0}, R={"number": 8}, I={"number": 9})
+    study = load_study(bench.folder, settings=settings)
+    assert study.series[Role.PHASE].volumes[0].array[3, 6, 5] == pytest.approx(1.0, abs=0.02)
+
+
+def test_parts_that_lost_different_slices_are_not_joined(bench, settings):
+    _parts(bench, {(20.0, 1): 1.0})
+    bench.paths[0].unlink()
+    bench.paths[-1].unlink()
+    with pytest.raises(BrokenSeries, match="real and imaginary part differ in slices"):
+        load_study(bench.folder, settings=settings)
+
+
+def test_a_part_without_its_counterpart_says_so(bench, settings):
+    bench.magnitude(number=6)
+    _parts(bench, {(20.0, 1): 1.0})
+    bench.paths[-1].unlink()
+    told = " ".join(inspect_study(bench.folder, settings=settings).warnings)
+    assert "real part whose counterpart with the same slices and echoes is missing" in told
+
+
+def test_parts_that_lost_their_intercept_are_refused(bench, settings):
+    for token in ("R", "I"):
+        bench.series(
+            **(SWI_PHASE | {"ImageType": ["ORIGINAL", "PRIMARY", token, "ND"], "number": 7,
+                            "RescaleSlope": 1, "RescaleIntercept": 0})
+        )  # fmt: skip
+    with pytest.raises(BrokenSeries, match="no negative value, signed ones are wanted"):
+        load_study(bench.folder, settings=settings)
+
+
+def test_ge_phase_named_so_without_private_elements_is_phase(bench, settings):
+    lost = {"edit": lambda *_: None}
+    bench.series(bench.ramp().astype(np.int16), **(_ge(0) | lost | {"number": 5}))
+    values = (np.angle(np.exp(1j * bench.ramp() / 100.0)) * 1000).astype(np.int16)
+    named = {"number": 500, "SeriesDescription": "FILT_PHA: Ax 3D mGRE"}
+    bench.series(values, **(_ge(1) | lost | named))
+    study = load_study(bench.folder, settings=settings)
+    assert study.series[Role.MAGNITUDE].volumes[0].array.max() == 719
+    assert study.series[Role.PHASE].unit == Unit.RADIAN
 
 
 def test_a_guessed_unit_is_told(bench, settings):

@@ -58,8 +58,9 @@ def test_fa_stored_as_a_ratio_is_left(bench, settings):
     assert series.volumes[0].array.max() == pytest.approx(0.719)
 
 
-def test_values_that_no_fa_map_has_are_refused(bench, settings):
-    bench.series(bench.ramp() + 700, **FA)
+@pytest.mark.parametrize(("slope", "shift"), [(1, 700), (1 / 7.2, 0)], ids=["too high", "percent"])
+def test_values_that_no_fa_map_has_are_refused(bench, settings, slope, shift):
+    bench.series(bench.ramp() + shift, RescaleSlope=round(slope, 6), RescaleIntercept=0, **FA)
     with pytest.raises(BrokenSeries, match=r"% of its values lie outside 0 to 1"):
         _only(bench, settings, Role.FA)
 
@@ -81,6 +82,12 @@ def test_susceptibility_is_in_ppm(bench, settings, slope, elements, said):
     np.testing.assert_allclose(series.volumes[0].array[::-1], values / 1000, atol=1e-6)
     assert len(warnings) == len(said)
     assert all(warning.startswith(start) for warning, start in zip(warnings, said, strict=True))
+
+
+def test_a_susceptibility_map_that_lost_its_intercept_is_refused(bench, settings):
+    bench.series(bench.ramp() + 2048, SeriesDescription="QSM_ppb", **QSM)
+    with pytest.raises(BrokenSeries, match="a susceptibility map lies about 0"):
+        _only(bench, settings, Role.QSM)
 
 
 def test_a_mapped_unit_of_susceptibility_decides(bench, settings):

@@ -145,6 +145,14 @@ def test_the_phase_of_a_repeat_is_no_pair(bench, settings, other):
     assert "Series 2 was not used" in study.warnings[0]
 
 
+def test_without_times_a_phase_belongs_to_the_nearest_magnitude(bench, settings):
+    bench.magnitude(number=5)
+    bench.phase(number=6)
+    bench.magnitude(number=7)
+    study = load_study(bench.folder, settings=settings)
+    assert {d.series_number for d in study.decisions if d.role is not None} == {5, 6}
+
+
 def test_of_two_scans_the_later_magnitude_gets_its_own_phase(bench, settings):
     for scan, time in enumerate(("110000", "110500")):
         bench.magnitude(number=2 * scan + 1, AcquisitionTime=time)
