@@ -253,19 +253,22 @@ def _lacking(candidate: Candidate, tried: list[_Tried]) -> str:
 
 def _has_pair(candidate: Candidate, rivals: list[Candidate], phases: list[Candidate]) -> bool:
     return candidate.role == Role.MAGNITUDE and any(
-        _magnitude_of(phase, rivals) is candidate for phase in phases
+        _belongs(phase, candidate, rivals) for phase in phases
     )
 
 
-def _magnitude_of(phase: Candidate, magnitudes: list[Candidate]) -> Candidate | None:
-    """Its pair; of several (times may not be stated) that of the nearest number, before it."""
+def _belongs(phase: Candidate, magnitude: Candidate, magnitudes: list[Candidate]) -> bool:
+    """Whether they are a pair; where no time tells repeats apart, the nearest in number are."""
 
-    def distance(magnitude: Candidate) -> tuple[float, bool]:
-        numbers = [number_of(c.group.header, "SeriesNumber") or 0.0 for c in (phase, magnitude)]
+    def distance(other: Candidate) -> tuple[float, bool]:
+        numbers = [number_of(c.group.header, "SeriesNumber") or 0.0 for c in (phase, other)]
         return abs(numbers[0] - numbers[1]), numbers[1] > numbers[0]
 
-    pairs = [magnitude for magnitude in magnitudes if _is_pair(magnitude, phase)]
-    return min(pairs, key=distance, default=None)
+    if not _is_pair(magnitude, phase):
+        return False
+    if None not in (_begin_s(phase.group), _begin_s(magnitude.group)):
+        return True
+    return magnitude is min((m for m in magnitudes if _is_pair(m, phase)), key=distance)
 
 
 def _is_pair(magnitude: Candidate, phase: Candidate) -> bool:
@@ -330,7 +333,7 @@ def _choose_phase(
     A broken phase is still chosen where there is no other, so that its error is told.
     """
     magnitude = chosen.get(Role.MAGNITUDE)
-    pairs = [p for p in phases if magnitude is None or _magnitude_of(p, magnitudes) is magnitude]
+    pairs = [p for p in phases if magnitude is None or _belongs(p, magnitude, magnitudes)]
     if magnitude is not None and not pairs:
         pairs = [p for p in phases if _is_cut(magnitude, p)][:1]
         if pairs:

@@ -153,6 +153,15 @@ def test_without_times_a_phase_belongs_to_the_nearest_magnitude(bench, settings)
     assert {d.series_number for d in study.decisions if d.role is not None} == {5, 6}
 
 
+def test_of_two_copies_of_one_scan_the_normalised_keeps_the_phase(bench, settings):
+    time = {"AcquisitionTime": "110000"}
+    bench.magnitude(number=5, **time)
+    bench.magnitude(number=6, ImageType=["ORIGINAL", "PRIMARY", "M", "ND"], **time)
+    bench.phase(number=7, **time)
+    study = load_study(bench.folder, settings=settings)
+    assert {d.series_number for d in study.decisions if d.role is not None} == {5, 7}
+
+
 def test_of_two_scans_the_later_magnitude_gets_its_own_phase(bench, settings):
     for scan, time in enumerate(("110000", "110500")):
         bench.magnitude(number=2 * scan + 1, AcquisitionTime=time)
