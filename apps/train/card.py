@@ -58,7 +58,7 @@ stand for SWI. Output: five probabilities per pixel.
 A lesion's probability comes from the network's log-odds, the lesion's volume and its mean
 susceptibility by one logistic regression per class, fitted on the validation subjects (simulated,
 half of them with more lesions than the population has). Operating point per class, chosen on the
-same subjects for the best F1, for microbleeds F2, which counts a missed one for more: {points}.
+same subjects for the best F1 at no more than 0.5 false lesions of a class per scan: {points}.
 
 ## Performance on simulated test subjects
 

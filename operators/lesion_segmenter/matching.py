@@ -49,14 +49,18 @@ def score_curve(
 
 
 def best_operating_point(
-    candidates: Sequence[Candidate], positives: int, *, least: float = 0.5, beta: float = 1.0
+    candidates: Sequence[Candidate], positives: int, *, least: float = 0.5, beta: float = 1.0,
+    most_false: float = np.inf,
 ) -> tuple[float, float]:
     """The probability with the best F-beta and that score; (`least`, 0) where nothing is true.
 
-    `beta` 1 is F1; 2 counts a missed lesion for four times as much as a false one.
+    `beta` 1 is F1; 2 counts a missed lesion for four times as much as a false one. Points with more
+    than `most_false` false candidates do not count.
     The threshold lies midway to the next candidate below, never under `least`.
     """
     probabilities, score = score_curve(candidates, positives, beta)
+    ranked = sorted(candidates, key=lambda one: -one.probability)
+    score = score * (np.cumsum([not one.true for one in ranked]) <= most_false)
     if score.size == 0 or score.max() == 0:
         return least, 0.0
     best = int(np.flatnonzero(score == score.max())[-1])

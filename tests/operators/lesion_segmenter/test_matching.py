@@ -45,6 +45,7 @@ def test_a_larger_beta_takes_a_false_lesion_for_the_sake_of_a_true_one():
     worse = [*found[:3], Candidate(0.65, False), *found[3:]]
     assert best_operating_point(worse, 2, beta=1.0)[0] == pytest.approx(0.85)
     assert best_operating_point(worse, 2, beta=2.0)[0] == pytest.approx(0.55)
+    assert best_operating_point(worse, 2, beta=2.0, most_false=0)[0] == pytest.approx(0.85)
 
 
 def test_a_missed_lesion_lowers_the_score():
