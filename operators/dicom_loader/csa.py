@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-from operators.dicom_loader.frames import PrivateTag, private
+from operators.dicom_loader.elements import PrivateTag, private
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from operators.dicom_loader.csa import csa_values
-from operators.dicom_loader.frames import PrivateTag, is_made_by, number_of, private
+from operators.dicom_loader.elements import PrivateTag, is_made_by, number_of, private
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,18 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from operators.dicom_loader.diffusion import enhanced_diffusion
-from operators.dicom_loader.frames import (
-    Frame,
-    PrivateTag,
-    component_of,
-    is_made_by,
-    number_of,
-    order_of,
-    plane_of,
-    private,
-    scaling_of,
-    text_values,
-)
+from operators.dicom_loader.elements import PrivateTag, is_made_by, number_of, private, text_values
+from operators.dicom_loader.frames import Frame, component_of, order_of, plane_of, scaling_of
 from operators.dicom_loader.index import Instance
 from operators.dicom_loader.perfusion import asl_kind
 from operators.errors import BrokenSeries

@@ -7,30 +7,26 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from operators.dicom_loader.diffusion import PHILIPS_DIFFUSION, classic_diffusion
+from operators.dicom_loader.elements import DAMAGED, PrivateTag, is_made_by, number_of
 from operators.dicom_loader.enhanced import enhanced_frames
-from operators.dicom_loader.frames import (
-    COMPONENT_WORDS,
-    Component,
-    Frame,
-    PrivateTag,
-    classic_frame,
-    is_made_by,
-    number_of,
-    text_values,
-)
-from operators.dicom_loader.index import DAMAGED, Instance, read_tags
+from operators.dicom_loader.frames import COMPONENT_WORDS, Component, Frame, classic_frame
+from operators.dicom_loader.index import Instance, read_tags
 from operators.dicom_loader.mosaic import is_mosaic, mosaic_frames
 from operators.dicom_loader.perfusion import PHILIPS_LABEL, asl_kind
+from operators.dicom_loader.problems import (
+    Key,
+    drop_damaged,
+    image_type,
+    series_key,
+    torn,
+    unplaced,
+)
 from operators.errors import BrokenSeries
 from operators.types import Sample
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-
-Key = tuple[object, ...]
-
-_MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 # Directions and spacings of one scan agree better than this, written with however few digits.
 _GEOMETRY_TOLERANCE = 2e-3
 
@@ -73,12 +69,12 @@ def group_frames(instances: Iterable[Instance]) -> list[Group]:
     groups: dict[Key, list[Frame]] = {}
     others: dict[Key, list[Instance]] = {}
     instances = tuple(instances)
-    problems = _torn(instances)
+    problems = torn(instances)
     for instance in instances:
-        series: Key = (_series_key(instance.header), instance.sop_class)
+        series: Key = (series_key(instance.header), instance.sop_class)
         try:
             frames = list(_frames(instance))
-            problem = _unplaced(instance, len(frames))
+            problem = unplaced(instance, len(frames))
         except BrokenSeries as error:
             told = str(error)
             frames, problem = [], told if instance.name in told else f"{instance.name}: {told}"
@@ -88,14 +84,14 @@ def group_frames(instances: Iterable[Instance]) -> list[Group]:
                 "needed). Send the series again."
             )
         if problem:
-            problems.setdefault((*series, _image_type(instance)), problem)
+            problems.setdefault((*series, image_type(instance)), problem)
         if not frames:
             others.setdefault(series, []).append(instance)
         for frame in frames:
             groups.setdefault((*series, *_frame_key(frame)), []).append(frame)
     found = [_group(series, tuple(frames), problems) for series, frames in _merged(groups)]
     for series, held in others.items():
-        _drop_damaged(held[0].header)
+        drop_damaged(held[0].header)
         found.append(Group(tuple(held), (), problem=_problem(series, held, problems)))
     return sorted(_with_complex(found), key=_series_number)
 
@@ -103,7 +99,7 @@ def group_frames(instances: Iterable[Instance]) -> list[Group]:
 def _group(series: Key, frames: tuple[Frame, ...], problems: dict[Key, str]) -> Group:
     instances = tuple({id(frame.instance): frame.instance for frame in frames}.values())
     problem = _problem(series, instances, problems)
-    _drop_damaged(instances[0].header)
+    drop_damaged(instances[0].header)
     return Group(instances, frames, frames[0].component, problem=problem)
 
 
@@ -115,57 +111,7 @@ def _problem(series: Key, held: Sequence[Instance], problems: dict[Key, str]) ->
                 f"{one.name} and {one.conflict} are different images with one SOP Instance UID. "
                 "Give each object a UID of its own."
             )
-    return problems.get((*series, _image_type(held[0])), "") if problems else ""
-
-
-def _drop_damaged(header: Dataset) -> None:
-    """Elements that cannot be read count as absent in the header that speaks for a group."""
-    for tag in list(header.keys()):
-        try:
-            _ = header[tag]
-        except DAMAGED:
-            del header[tag]
-
-
-def _image_type(instance: Instance) -> tuple[str, ...]:
-    try:
-        return text_values(instance.header, "ImageType")
-    except DAMAGED:
-        return ()
-
-
-def _torn(instances: Sequence[Instance]) -> dict[Key, str]:
-    """Kinds of objects of which one is a multi-frame image cut into several, not all there."""
-    parts: dict[str, list[Instance]] = {}
-    for one in instances:
-        if "ConcatenationUID" in one.header:
-            parts.setdefault(str(one.header.ConcatenationUID), []).append(one)
-    problems: dict[Key, str] = {}
-    for held in parts.values():
-        first = held[0]
-        wanted = int(number_of(first.header, "InConcatenationTotalNumber") or 0)
-        if len(held) < wanted:
-            key = (_series_key(first.header), first.sop_class, _image_type(first))
-            problems[key] = (
-                f"{first.name} is one of {wanted} objects of a concatenation, of which {len(held)} "
-                "are there. Send the series again, complete."
-            )
-    return problems
-
-
-def _unplaced(instance: Instance, placed: int) -> str:
-    """What is wrong with an MR image of which not every frame has a place in the patient."""
-    wanted = 1
-    if instance.is_multiframe:
-        wanted = int(number_of(instance.header, "NumberOfFrames") or 0)
-    elif instance.sop_class != _MR_IMAGE:
-        return ""
-    if placed >= wanted or (instance.is_multiframe and not placed):
-        return ""
-    return (
-        f"{instance.name} does not say where {wanted - placed} of its {wanted} frame(s) lie (Image "
-        "Position, Image Orientation and Pixel Spacing wanted). Send the series again."
-    )
+    return problems.get((*series, image_type(held[0])), "") if problems else ""
 
 
 def _merged(groups: dict[Key, list[Frame]]) -> list[tuple[Key, tuple[Frame, ...]]]:
@@ -200,16 +146,6 @@ def _agree(one: Frame, other: Frame) -> bool:
 
 def _series_number(group: Group) -> float:
     return number_of(group.header, "SeriesNumber") or 0.0
-
-
-def _series_key(header: Dataset) -> tuple[str, ...]:
-    try:
-        number, name = (str(header.get(k) or "") for k in ("SeriesNumber", "SeriesDescription"))
-        if number and name and "MFSPLIT" in (header.get("ImageType") or ()):
-            return (number, name)
-    except DAMAGED:
-        number = ""
-    return (str(header.SeriesInstanceUID), number)
 
 
 def _frame_key(frame: Frame) -> tuple[object, ...]:

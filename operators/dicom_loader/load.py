@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from operators.dicom_loader.choose import Candidate, Choice, choose
+from operators.dicom_loader.candidate import Candidate
+from operators.dicom_loader.choose import Choice, choose
+from operators.dicom_loader.elements import number_of
 from operators.dicom_loader.enhanced import group_of_first_frame, siemens_protocol
-from operators.dicom_loader.frames import number_of
 from operators.dicom_loader.grouping import group_frames
-from operators.dicom_loader.index import choose_study, index_folder
+from operators.dicom_loader.index import index_folder
 from operators.dicom_loader.perfusion import asl_timing
 from operators.dicom_loader.pixels import to_volumes
 from operators.dicom_loader.settings import LoaderSettings
+from operators.dicom_loader.study_choice import choose_study
 from operators.dicom_loader.values import Values, read_values
 from operators.errors import BrokenSeries, NothingToAssess
 from operators.types import Acquisition, Decision, Role, Series, Study

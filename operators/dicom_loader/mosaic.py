@@ -11,14 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.dicom_loader.csa import csa_values
-from operators.dicom_loader.frames import (
-    Frame,
-    Plane,
-    PrivateTag,
-    classic_frame,
-    number_of,
-    private,
-)
+from operators.dicom_loader.elements import PrivateTag, number_of, private
+from operators.dicom_loader.frames import Frame, Plane, classic_frame
 from operators.dicom_loader.index import Instance
 from operators.errors import BrokenSeries
 from operators.types import Sample

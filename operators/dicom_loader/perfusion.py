@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from operators.dicom_loader.frames import PrivateTag, is_made_by, number_of, private
+from operators.dicom_loader.elements import PrivateTag, is_made_by, number_of, private
 from operators.types import AslKind, AslTiming, Unit
 
 if TYPE_CHECKING:

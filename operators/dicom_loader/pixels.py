@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.dicom_loader.frames import Frame, by_instance, number_of
-from operators.dicom_loader.index import DAMAGED, Instance
+from operators.dicom_loader.elements import DAMAGED, number_of
+from operators.dicom_loader.frames import Frame, by_instance
+from operators.dicom_loader.index import Instance
 from operators.dicom_loader.volumes import Layout
 from operators.errors import BrokenSeries, UnsupportedObject
 

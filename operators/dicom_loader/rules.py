@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from operators.dicom_loader.elements import number_of, text_values
 from operators.dicom_loader.enhanced import group_of_first_frame
-from operators.dicom_loader.frames import number_of, text_values
 from operators.dicom_loader.grouping import Group
 from operators.dicom_loader.settings import Match, Range, Rule
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.dicom_loader.choose import Candidate
-from operators.dicom_loader.frames import Scaling, number_of
+from operators.dicom_loader.candidate import Candidate
+from operators.dicom_loader.elements import number_of
+from operators.dicom_loader.frames import Scaling
 from operators.dicom_loader.perfusion import assumed_kinds, cbf_unit
 from operators.dicom_loader.phase import complex_to_phase, phase_to_radians, without_alternation
 from operators.dicom_loader.pixels import read_arrays

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.dicom_loader.elements import number_of
 from operators.dicom_loader.enhanced import group_of_first_frame
-from operators.dicom_loader.frames import Frame, number_of
+from operators.dicom_loader.frames import Frame
 from operators.errors import BrokenSeries
 from operators.types import Sample
 

@@ -53,7 +53,7 @@ class LesionSettings(BaseModel):
         "margin for QSM noise is our choice.",
     )
     max_vesselness: float = Field(
-        default=0.8, gt=0, le=1,
+        default=0.93, gt=0, le=1,
         description="A microbleed candidate more tube-like than this (0 round, 1 tube) is a vessel "
         "in cross-section; chosen on simulated validation subjects.",
     )

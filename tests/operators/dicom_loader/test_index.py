@@ -9,8 +9,9 @@ import pytest
 from pydicom import dcmread
 from pydicom.fileset import FileSet
 
-from operators.dicom_loader.index import choose_study, index_folder
+from operators.dicom_loader.index import index_folder
 from operators.dicom_loader.load import inspect_study, load_study
+from operators.dicom_loader.study_choice import choose_study
 from operators.errors import InputError, NothingToAssess, StudyChoiceError
 from operators.types import Role
 
