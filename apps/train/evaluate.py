@@ -69,16 +69,18 @@ MOST_FALSE_PER_SCAN = 0.5
 def operating_points(examinations: Sequence[Examination]) -> dict[LesionClass, float]:
     """The probability with the best F1 per class, over all subjects together.
 
-    Of those with at most `MOST_FALSE_PER_SCAN`.
+    Of those with at most `MOST_FALSE_PER_SCAN`; none for a class of which no such point finds one.
     """
     points = {}
     for kind in SCORED:
         candidates = [Candidate(one.probability, one.truth is kind)
                       for each in examinations for one in each.found if one.kind is kind]
         planted = sum(true is kind for each in examinations for true, _ in each.planted)
-        points[kind], _ = best_operating_point(
+        point, f1 = best_operating_point(
             candidates, planted, least=LEAST,
-            most_false=MOST_FALSE_PER_SCAN * len(examinations))
+            most_false=max(1, MOST_FALSE_PER_SCAN * len(examinations)))
+        if f1 > 0:
+            points[kind] = point
     return points
 
 

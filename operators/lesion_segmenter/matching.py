@@ -37,32 +37,21 @@ class Candidate:
     true: bool
 
 
-def score_curve(
-    candidates: Sequence[Candidate], positives: int, beta: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Probabilities, falling, and the F-beta score of taking every candidate from there up."""
-    ranked = sorted(candidates, key=lambda one: -one.probability)
-    hits = np.cumsum([one.true for one in ranked], dtype=float)
-    taken = np.arange(1, len(ranked) + 1)
-    return (np.array([one.probability for one in ranked]),
-            (1 + beta**2) * hits / np.maximum(taken + beta**2 * positives, 1))
-
-
 def best_operating_point(
-    candidates: Sequence[Candidate], positives: int, *, least: float = 0.5, beta: float = 1.0,
+    candidates: Sequence[Candidate], positives: int, *, least: float = 0.5,
     most_false: float = np.inf,
 ) -> tuple[float, float]:
-    """The probability with the best F-beta and that score; (`least`, 0) where nothing is true.
+    """The probability with the best F1 and that F1; (`least`, 0) where there is none.
 
-    `beta` 1 is F1; 2 counts a missed lesion for four times as much as a false one. Points with more
-    than `most_false` false candidates do not count.
+    Points with more than `most_false` false candidates do not count.
     The threshold lies midway to the next candidate below, never under `least`.
     """
-    probabilities, score = score_curve(candidates, positives, beta)
     ranked = sorted(candidates, key=lambda one: -one.probability)
-    score = score * (np.cumsum([not one.true for one in ranked]) <= most_false)
-    if score.size == 0 or score.max() == 0:
+    hits = np.cumsum([one.true for one in ranked])
+    taken = np.arange(1, len(ranked) + 1)
+    f1 = 2 * hits / np.maximum(taken + positives, 1) * (taken - hits <= most_false)
+    if f1.size == 0 or f1.max() == 0:
         return least, 0.0
-    best = int(np.flatnonzero(score == score.max())[-1])
-    below = probabilities[best + 1] if best + 1 < len(probabilities) else least
-    return max(least, float(probabilities[best] + below) / 2), float(score[best])
+    best = int(np.flatnonzero(f1 == f1.max())[-1])
+    below = ranked[best + 1].probability if best + 1 < len(ranked) else least
+    return max(least, (ranked[best].probability + below) / 2), float(f1[best])

@@ -12,7 +12,7 @@ import pytest
 from apps.map.settings import DEFAULT_MODELS
 from apps.train.annotated import read_annotated
 from apps.train.own import train_on
-from operators.errors import InputError
+from operators.errors import ConfigurationError, InputError, OutputError
 from operators.labels import LesionClass
 from operators.lesion_segmenter.bundle import load_bundle
 from operators.types import Role
@@ -133,10 +133,21 @@ def test_training_on_scans_gives_a_bundle_that_says_what_it_learned_from(tree, t
     card = (out / "lesion_segmenter/docs/README.md").read_text()
     assert "so new scans will show less" in card
     assert "simulated subjects" not in card
+    path = next(tree.rglob("sub-2*_dseg.tsv"))
+    path.write_text(path.read_text().replace("CALC", "NHID"))
+    with pytest.raises(ConfigurationError, match="a run on other scans, or on earlier masks"):
+        train_on(tree, out, default=default, scratch=False, steps=2, seed=1)
+
+
+def test_the_model_it_starts_from_is_not_overwritten(tree):
+    default = DEFAULT_MODELS / "lesion_segmenter"
+    with pytest.raises(OutputError, match="holds the model that training starts from"):
+        train_on(tree, DEFAULT_MODELS, default=default, scratch=False, steps=2, seed=1)
 
 
 def test_one_subject_is_too_few(tree, tmp_path):
     for path in [*tree.rglob("sub-1*.*"), *tree.rglob("sub-2*.*")]:
         path.unlink()
+    default = DEFAULT_MODELS / "lesion_segmenter"
     with pytest.raises(InputError, match="holds 1 subject"):
-        train_on(tree, tmp_path / "m", default=DEFAULT_MODELS, scratch=True, steps=1, seed=1)
+        train_on(tree, tmp_path / "m", default=default, scratch=True, steps=1, seed=1)

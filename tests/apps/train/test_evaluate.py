@@ -30,6 +30,13 @@ def test_scores_of_a_hand_made_result():
     assert got["calcification_sensitivity"] == 0.5
 
 
+def test_a_class_that_is_never_rightly_found_has_no_operating_point():
+    one = Examination("a", (found(BLEED, None, 0.9), found(CALCIUM, None, 0.9),
+                            found(CALCIUM, VESSEL, 0.8), found(CALCIUM, CALCIUM, 0.7)),
+                      ((CALCIUM, 4.0),))
+    assert operating_points([one]) == {}
+
+
 def test_operating_points_part_true_from_false_per_class():
     one = Examination(
         "a",
