@@ -51,10 +51,6 @@ class Scaling:
     unit: str = ""
 
     @property
-    def is_identity(self) -> bool:
-        return self.slope == 1.0 and self.intercept == 0.0
-
-    @property
     def is_usable(self) -> bool:
         """Whether it keeps the image: a slope of 0 would not, nor what is no number."""
         return math.isfinite(self.slope) and self.slope != 0.0 and math.isfinite(self.intercept)
