@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -82,15 +82,41 @@ def inspect(study: StudyFolder, study_uid: StudyUid = None, config: Config = Non
 def simulate(
     out: OutFolder,
     seed: Seed = 1,
-    style: Annotated[str, typer.Option(help="siemens, philips, ge or enhanced.")] = "siemens",
+    style: Annotated[
+        str | None,
+        typer.Option(help="siemens, philips, ge or enhanced.",
+                     show_default="siemens; a cohort has all in turn"),
+    ] = None,
     head: Annotated[
         Path | None, typer.Option(help="FreeSurfer-numbered label map to use as anatomy.")
     ] = None,
+    subjects: Annotated[
+        int, typer.Option(min=0, help="Simulate a cohort of so many: BIDS with labels, and DICOM.")
+    ] = 0,
+    split: Annotated[
+        Literal["train", "validation", "test"],
+        typer.Option(help="Of a cohort: whose heads and scanners."),
+    ] = "test",
+    label_maps: Annotated[
+        Path | None, typer.Option(help="Of a cohort: folder of label maps, parted by head.")
+    ] = None,
+    dicom: Annotated[bool, typer.Option(help="Of a cohort: DICOM studies too.")] = True,
+    jobs: Annotated[int, typer.Option(min=1, help="Of a cohort: subjects at a time.")] = 1,
 ) -> None:
-    """Write one simulated subject as a DICOM study, with its truth beside it."""
+    """Write one simulated subject as a DICOM study with its truth beside it, or a cohort."""
+    if subjects:
+        import logging
+
+        from apps.train.simulated import Cohort, simulate_cohort
+
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+        cohort = Cohort(subjects, seed, split, label_maps, style, dicom)
+        simulate_cohort(out, cohort, jobs=jobs)
+        typer.echo(f"cohort: {out}")
+        return
     from apps.phantom.study import simulate_study
 
-    folder = simulate_study(out, seed=seed, style=style, head=head)
+    folder = simulate_study(out, seed=seed, style=style or "siemens", head=head)
     typer.echo(f"study: {folder}")
 
 

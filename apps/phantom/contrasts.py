@@ -93,10 +93,11 @@ def structural(
         Role.T1W: (inversion_recovery(head, inversion_ms=1100, repetition_ms=2300), T1W),
     }
     for role, (fine, stack) in recipes.items():
+        matrix = motion(protocol, generator, centre)
         grid, array = acquire(
-            head, fine, stack, motion(protocol, generator, centre), centre,
-            snr=protocol.snr, generator=generator)
-        images[role] = Image(role, (grid.volume(array),), (Sample(),), Unit.ARBITRARY)
+            head, fine, stack, matrix, centre, snr=protocol.snr, generator=generator)
+        images[role] = Image(
+            role, (grid.volume(array),), (Sample(),), Unit.ARBITRARY, matrix)
     return images
 
 

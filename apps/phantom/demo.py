@@ -18,7 +18,7 @@ from operators.lesion_segmenter.matching import match as overlaps
 
 Labels = NDArray[np.int32]
 
-_MIMICS = (Planted.VEIN, Planted.FLOW_VOID)
+_MIMICS = (Planted.VEIN, Planted.FLOW_VOID, Planted.SIDEROSIS, Planted.CAVERNOMA)
 
 
 @dataclass(frozen=True, slots=True)

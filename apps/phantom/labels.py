@@ -19,11 +19,12 @@ Float = NDArray[np.float32]
 # Share of the neighbourhood's signal that must be lost: our choice. Iron is faint by nature.
 VISIBLE_DROP: dict[Planted, float] = {
     Planted.MICROBLEED: 0.25, Planted.IRON_DEPOSIT: 0.12, Planted.CALCIFICATION: 0.25,
-    Planted.VEIN: 0.20, Planted.FLOW_VOID: 0.30,
+    Planted.VEIN: 0.20, Planted.FLOW_VOID: 0.30, Planted.SIDEROSIS: 0.20,
+    Planted.CAVERNOMA: 0.25,
 }
 BLOOMING_MM: dict[Planted, float] = {
     Planted.MICROBLEED: 2.5, Planted.IRON_DEPOSIT: 1.0, Planted.CALCIFICATION: 2.5,
-    Planted.VEIN: 2.0, Planted.FLOW_VOID: 1.5,
+    Planted.VEIN: 2.0, Planted.FLOW_VOID: 1.5, Planted.SIDEROSIS: 2.0, Planted.CAVERNOMA: 3.0,
 }
 """How far beyond its source an object's darkness may reach: our choice."""
 

@@ -22,7 +22,9 @@ Float = NDArray[np.float32]
 class Burden:
     """How many of each are planted; None draws from the population (see `draw`).
 
-    Perivascular spaces and white-matter lesions are never labelled (see `distractors`).
+    Siderosis and cavernomas are planted as told, none by default: their rarity is the population's
+    (see `population`). Perivascular spaces and white-matter lesions are never labelled (see
+    `distractors`).
     """
 
     microbleeds: int | None = None
@@ -30,6 +32,8 @@ class Burden:
     calcifications: int | None = None
     veins: int | None = None
     flow_voids: int | None = None
+    siderosis: int = 0
+    cavernomas: int = 0
     perivascular_spaces: int = 0
     white_matter_lesions: int = 0
 
@@ -55,6 +59,8 @@ _EFFECTS: dict[Planted, Effect] = {
     Planted.CALCIFICATION: Effect(0.45, 40.0, 6.0),
     Planted.VEIN: Effect(1.0, 15.0, 6.0),
     Planted.FLOW_VOID: Effect(0.04, 0.0, 0.0),
+    Planted.SIDEROSIS: Effect(0.90, 40.0, 8.0),
+    Planted.CAVERNOMA: Effect(0.80, 50.0, 6.0),
 }
 
 
@@ -75,7 +81,8 @@ def draw(burden: Burden, generator: np.random.Generator) -> dict[Planted, int]:
     given = {
         Planted.MICROBLEED: burden.microbleeds, Planted.IRON_DEPOSIT: burden.iron_deposits,
         Planted.CALCIFICATION: burden.calcifications, Planted.VEIN: burden.veins,
-        Planted.FLOW_VOID: burden.flow_voids,
+        Planted.FLOW_VOID: burden.flow_voids, Planted.SIDEROSIS: burden.siderosis,
+        Planted.CAVERNOMA: burden.cavernomas,
     }
     return {kind: drawn[kind] if n is None else n for kind, n in given.items()}
 
@@ -115,7 +122,7 @@ def _place(
 
 
 def _too_near(one: Source, other: Source) -> bool:
-    if {one.kind, other.kind} & {Planted.VEIN, Planted.FLOW_VOID}:
+    if {one.kind, other.kind} & {Planted.VEIN, Planted.FLOW_VOID, Planted.SIDEROSIS}:
         return False
     gap = np.linalg.norm(np.subtract(one.centre_lps_mm, other.centre_lps_mm))
     return bool(gap < one.radius_mm + other.radius_mm + 2.0)

@@ -30,12 +30,14 @@ def homodyne_phase(signal: NDArray[np.complex64], keep: float = 0.25) -> Float:
     return np.asarray(np.angle(signal * np.conj(low)), dtype=np.float32)
 
 
-def susceptibility_weighted(signal: NDArray[np.complex64], power: int = 4) -> Float:
+def susceptibility_weighted(
+    signal: NDArray[np.complex64], power: int = 4, keep: float = 0.25
+) -> Float:
     """Magnitude times the positive-phase mask to a power: veins and iron go dark.
 
     Mask = 1 - phase / pi where phase > 0, else 1 (paramagnetic is positive, see `gre`).
     """
-    mask = 1.0 - np.clip(homodyne_phase(signal), 0, None) * np.float32(1 / np.pi)
+    mask = 1.0 - np.clip(homodyne_phase(signal, keep), 0, None) * np.float32(1 / np.pi)
     return np.asarray(np.abs(signal) * mask**power, dtype=np.float32)
 
 

@@ -135,8 +135,57 @@ def flow_void(head: Head, sites: Sites, generator: np.random.Generator) -> Sourc
     return _source(head, Planted.FLOW_VOID, index, radius, 0.0, paint(head.grid, points, radii))
 
 
+def siderosis(head: Head, sites: Sites, generator: np.random.Generator) -> Source | None:
+    """Blood along the surface of the cortex: a patch of 4 to 14 mm radius, a film 1 mm deep.
+
+    0.3 to 1.0 ppm, where grey matter meets the fluid of the sulci.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    index = sites.in_tissue(Tissue.GREY)
+    if index is None:
+        return None
+    radius = float(generator.uniform(4, 14))
+    box, patch = ellipsoid(head.grid, index, radius, generator, elongation=0.3, softness_mm=2.0)
+    fluid = head.tissue[box] == Tissue.CSF
+    if not fluid.any():
+        return None
+    depth = distance_transform_edt(~fluid, sampling=head.grid.spacing_mm)
+    film = np.exp(-((depth / 1.0) ** 2)) * (head.tissue[box] == Tissue.GREY) * head.brain[box]
+    chi = float(generator.uniform(0.3, 1.0))
+    weight = (patch * film).astype(np.float32)
+    return _source(head, Planted.SIDEROSIS, index, radius, chi, (box, weight))
+
+
+def cavernoma(head: Head, sites: Sites, generator: np.random.Generator) -> Source | None:
+    """A mulberry of 5 to 12 caverns of 0.8 to 2.2 mm within 4 mm, 0.4 to 1.5 ppm at the most.
+
+    Each cavern holds a share of the most, so that the cluster is mottled.
+    """
+    index = sites.by_category()
+    if index is None:
+        return None
+    spacing = np.array(head.grid.spacing_mm)
+    reach = 8.0 / spacing
+    low = np.clip(np.floor(index - reach).astype(int), 0, None)
+    high = np.minimum(np.ceil(index + reach).astype(int) + 1, head.grid.shape)
+    weight = np.zeros(high - low, np.float32)
+    for _ in range(int(generator.integers(5, 13))):
+        centre = index + generator.normal(0, 1.8, 3).clip(-4, 4) / spacing
+        box, cavern = ellipsoid(head.grid, centre, float(generator.uniform(0.8, 2.2)), generator)
+        place = tuple(slice(s.start - o, s.stop - o) for s, o in zip(box, low, strict=True))
+        share = np.float32(generator.uniform(0.3, 1.0))
+        part = weight[place]
+        np.maximum(part, share * cavern[tuple(slice(n) for n in part.shape)], out=part)
+    own = (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
+    weight *= head.brain[own]
+    chi = float(generator.uniform(0.4, 1.5))
+    return _source(head, Planted.CAVERNOMA, index, 5.0, chi, (own, weight))
+
+
 MAKERS: dict[Planted, Maker] = {
     Planted.VEIN: vein, Planted.FLOW_VOID: flow_void, Planted.IRON_DEPOSIT: iron_deposit,
     Planted.CALCIFICATION: calcification, Planted.MICROBLEED: microbleed,
+    Planted.SIDEROSIS: siderosis, Planted.CAVERNOMA: cavernoma,
 }
 """In the order of planting."""

@@ -161,7 +161,8 @@ def _gre_images(
         Role.PHASE: Image(Role.PHASE, phase, samples, Unit.RADIAN),
     }
     if scanner_swi:
-        swi = susceptibility_weighted(echoes[-1]) * np.float32(SCALE)
+        swi = susceptibility_weighted(
+            echoes[-1], protocol.swi_power, protocol.swi_keep) * np.float32(SCALE)
         slices = max(1, round(14.0 / grid.spacing_mm[0]))
         for role, array in ((Role.SWI, swi), (Role.MIP, minimum_projection(swi, slices))):
             images[role] = Image(role, (grid.volume(array),), samples[-1:], Unit.ARBITRARY)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from operators.types import Role, Sample, Unit
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ class Planted(StrEnum):
     CALCIFICATION = "calcification"
     VEIN = "vein"
     FLOW_VOID = "flow_void"
+    SIDEROSIS = "siderosis"
+    CAVERNOMA = "cavernoma"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ class Protocol:
     `voxel_mm` and `field_of_view_mm` (slice, row, column) are of the GRE; the default field of view
     holds a whole brain. `phase_resolution` is the share of the GRE's phase-encoding lines that are
     acquired (below 1: Gibbs ringing), `motion_mm` the size of the head's moves during the GRE.
+    `swi_keep` and `swi_power` are the scanner's SWI filter: share of k-space that its homodyne
+    filter takes for background, power of its phase mask.
     """
 
     field_strength_t: float = 3.0
@@ -67,16 +74,23 @@ class Protocol:
     field_of_view_mm: tuple[float, float, float] = (160.0, 224.0, 192.0)
     phase_resolution: float = 1.0
     motion_mm: float = 0.0
+    swi_keep: float = 0.25
+    swi_power: int = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
-    """One simulated contrast: volumes (slice, row, column) float32, LPS mm, in `unit`."""
+    """One simulated contrast: volumes (slice, row, column) float32, LPS mm, in `unit`.
+
+    `motion` (4, 4) maps a point of the series to the point of the same tissue in the GRE, LPS mm;
+    None where the head did not move between them.
+    """
 
     role: Role
     volumes: tuple[Volume, ...]
     samples: tuple[Sample, ...]
     unit: Unit
+    motion: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

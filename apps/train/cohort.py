@@ -5,41 +5,43 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from apps.phantom.anatomy import Anatomy, label_map_anatomy
-from apps.phantom.subject import Burden, Protocol, simulate
-from apps.train.subjects import as_case, examine, save_examined
+from apps.phantom.anatomy import Anatomy, label_map_anatomy, template_anatomy
+from apps.phantom.population import SEEN, UNSEEN, Sites, draw_protocol, many, population
+from apps.phantom.subject import Burden, simulate
+from apps.phantom.types import Subject
+from apps.train.subjects import Examined, as_case, examine, save_examined
 from operators.errors import InputError
 from operators.lesion_segmenter.cases import save_case
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-ECHO_TIMES_MS: dict[float, tuple[tuple[float, ...], ...]] = {
-    1.5: ((40.0,), (13.0, 26.0, 39.0)),
-    3.0: ((20.0,), (7.0, 14.0, 21.0), (5.0, 12.5, 20.0), (6.0, 12.0, 18.0, 24.0)),
-    7.0: ((14.0,), (4.0, 8.0, 12.0)),
-}
-"""Usual SWI and multi-echo GRE timings per field strength, tesla (our choice)."""
+SITES: dict[Split, Sites] = {"train": SEEN, "validation": SEEN, "test": UNSEEN}
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One subject to simulate."""
+    """One subject to simulate; `head` None: the template's."""
 
     split: Split
-    head: Path
+    head: Path | None
     seed: int
 
+    @property
+    def head_name(self) -> str:
+        """As in names of files and in `Anatomy.name`."""
+        return "template" if self.head is None else self.head.name.split(".")[0]
 
-def plan(heads: Sequence[Path], counts: dict[Split, int], seed: int) -> list[Plan]:
-    """Part the heads, then share them out: no head is in two splits.
+
+def part_heads(heads: Sequence[Path], seed: int = 20260) -> dict[Split, list[Path]]:
+    """The heads of each split; the same files and seed give the same parts.
 
     A fifth of the heads, at least two, go to validation and as many to test. InputError below
     five heads.
@@ -51,9 +53,12 @@ def plan(heads: Sequence[Path], counts: dict[Split, int], seed: int) -> list[Pla
         )
     order = [sorted(heads)[i] for i in np.random.default_rng(seed).permutation(len(heads))]
     held = max(2, len(heads) // 5)
-    parts: dict[Split, list[Path]] = {
-        "test": order[:held], "validation": order[held:2 * held], "train": order[2 * held:]
-    }
+    return {"test": order[:held], "validation": order[held:2 * held], "train": order[2 * held:]}
+
+
+def plan(heads: Sequence[Path], counts: dict[Split, int], seed: int) -> list[Plan]:
+    """Part the heads, then share them out: no head is in two splits."""
+    parts = part_heads(heads)
     plans = []
     for offset, split in enumerate(SPLITS):
         for number in range(counts[split]):
@@ -62,55 +67,35 @@ def plan(heads: Sequence[Path], counts: dict[Split, int], seed: int) -> list[Pla
     return plans
 
 
-def draw_protocol(generator: np.random.Generator) -> Protocol:
-    """Scanner settings as they vary between sites: field, echoes, voxel, tilt, noise (our choice).
-
-    The other series do not move against GRE: `examine` adds what registration leaves over.
-    """
-    field = float(generator.choice((1.5, 3.0, 7.0), p=(0.2, 0.65, 0.15)))
-    echoes = ECHO_TIMES_MS[field][generator.integers(len(ECHO_TIMES_MS[field]))]
-    thickness = float(generator.choice((1.0, 1.5, 2.0, 2.5, 3.0), p=(0.1, 0.2, 0.4, 0.15, 0.15)))
-    in_plane = float(generator.choice((0.75, 0.9, 1.0), p=(0.25, 0.25, 0.5)))
-    tilt = generator.normal(0, 7, 3)
-    return Protocol(
-        field_strength_t=field, echo_times_ms=echoes,
-        repetition_time_ms=max(30.0, echoes[-1] + 9), voxel_mm=(thickness, in_plane, in_plane),
-        tilt_deg=(float(tilt[0]), float(tilt[1]), float(tilt[2])), series_tilt_deg=0.0,
-        series_shift_mm=0.0, snr=float(generator.uniform(22, 55)),
-    )
-
-
 def draw_burden(split: Split, generator: np.random.Generator) -> Burden:
-    """Test subjects as the population has them, and half of those to choose on; else many.
-
-    Training subjects have most of all: a lesion costs nothing to simulate, a subject does. Few iron
-    deposits even then: a nucleus without one must stay the usual case.
-    """
+    """Test subjects as the population has them, and half of those to choose on; else many."""
     as_population = generator.random() < 0.5
     if split == "test" or (split == "validation" and as_population):
-        return Burden()
-    fewest, most = (10, 40) if split == "train" else (3, 15)
-    return Burden(
-        microbleeds=int(generator.integers(fewest, most, endpoint=True)),
-        iron_deposits=int(generator.integers(0, 4)), calcifications=int(generator.integers(1, 7)),
-    )
+        return population(generator)
+    return many(generator, (10, 40) if split == "train" else (3, 15))
+
+
+def read_anatomy(head: Path | None) -> Anatomy:
+    """The head of a label map, or of the template."""
+    return template_anatomy() if head is None else label_map_anatomy(head)
 
 
 def make_cohort(
     plans: Sequence[Plan], folder: Path, *, share: tuple[int, int] = (0, 1),
-    read_head: Callable[[Path], Anatomy] = label_map_anatomy,
+    read_head: Callable[[Path | None], Anatomy] = read_anatomy,
 ) -> None:
     """Simulate what is not there yet: `folder`/<split>/<head>-<seed>.case.npz, and .study.npz.
 
     `share` (i, n) makes every n-th head's subjects from the i-th, so that n processes can share
     the work.
     """
-    heads = sorted({one.head for one in plans})[share[0]::share[1]]
+    heads = sorted({one.head_name for one in plans})[share[0]::share[1]]
     for head in heads:
-        waiting = [one for one in plans if one.head == head and not _paths(one, folder)[0].exists()]
+        waiting = [one for one in plans
+                   if one.head_name == head and not _paths(one, folder)[0].exists()]
         if not waiting:
             continue
-        anatomy = read_head(head)
+        anatomy = read_head(waiting[0].head)
         for one in waiting:
             start = time.monotonic()
             _make(one, anatomy, folder)
@@ -129,17 +114,27 @@ def study_paths(plans: Sequence[Plan], folder: Path, split: Split) -> list[Path]
 
 
 def _paths(one: Plan, folder: Path) -> tuple[Path, Path]:
-    stem = f"{one.head.name.split('.')[0]}-{one.seed}"
+    stem = f"{one.head_name}-{one.seed}"
     return folder / one.split / f"{stem}.case.npz", folder / one.split / f"{stem}.study.npz"
 
 
-def _make(one: Plan, anatomy: Anatomy, folder: Path) -> None:
+def make_subject(
+    one: Plan, anatomy: Anatomy, *, moved: bool = False
+) -> tuple[Subject, Examined]:
+    """Simulate a planned subject and examine it; `moved`: the head moves between the series."""
     generator = np.random.default_rng([one.seed, 1])
+    protocol = draw_protocol(generator, SITES[one.split])
+    if moved:
+        protocol = replace(protocol, series_tilt_deg=2.0, series_shift_mm=2.0)
     subject = simulate(
-        one.seed, anatomy=anatomy, protocol=draw_protocol(generator),
-        burden=draw_burden(one.split, generator), scanner_swi=bool(generator.random() < 0.3),
+        one.seed, anatomy=anatomy, protocol=protocol, burden=draw_burden(one.split, generator),
+        scanner_swi=bool(generator.random() < 0.3),
     )
-    examined = examine(subject, generator)
+    return subject, examine(subject, generator)
+
+
+def _make(one: Plan, anatomy: Anatomy, folder: Path) -> None:
+    _, examined = make_subject(one, anatomy)
     case, study = _paths(one, folder)
     case.parent.mkdir(parents=True, exist_ok=True)
     if one.split != "train":

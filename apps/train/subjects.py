@@ -34,8 +34,10 @@ Array = NDArray[np.float32]
 CLASSES: dict[Planted, LesionClass] = {
     Planted.MICROBLEED: LesionClass.MICROBLEED, Planted.IRON_DEPOSIT: LesionClass.IRON_DEPOSIT,
     Planted.CALCIFICATION: LesionClass.CALCIFICATION, Planted.VEIN: LesionClass.VESSEL,
-    Planted.FLOW_VOID: LesionClass.VESSEL,
+    Planted.FLOW_VOID: LesionClass.VESSEL, Planted.SIDEROSIS: LesionClass.VESSEL,
+    Planted.CAVERNOMA: LesionClass.VESSEL,
 }
+"""What only darkens the image shares the class that merely competes, VESSEL."""
 _ROLES = (Role.MAGNITUDE, Role.PHASE, Role.T2W, Role.SWI)
 _UNITS = {Role.QSM: Unit.PPM}
 
@@ -74,7 +76,8 @@ def examine(subject: Subject, generator: np.random.Generator) -> Examined:
     contrasts = {role: np.asarray(study.series[role].volumes[-1].array, np.float32)
                  for role in (Role.SWI, Role.QSM, Role.MAGNITUDE) if role in study.series}
     shift = generator.normal(0, 0.3, 3)
-    contrasts[Role.T2W] = onto(subject.images[Role.T2W].volumes[0], grid, shift)
+    t2w = subject.images[Role.T2W]
+    contrasts[Role.T2W] = onto(t2w.volumes[0], grid, shift, t2w.motion)
     brain = np.asarray(grid.array, bool)
     change = generator.choice((0, 0, -1, 1))
     if change:
@@ -174,14 +177,19 @@ def _study(subject: Subject) -> Study:
 
 
 def onto(
-    moving: Volume, grid: Volume, shift_mm: NDArray[np.float64] | None = None
+    moving: Volume, grid: Volume, shift_mm: NDArray[np.float64] | None = None,
+    motion: NDArray[np.float64] | None = None,
 ) -> Array:
-    """`moving` on `grid` through patient space, off by `shift_mm`; NaN beyond its edges."""
+    """`moving` on `grid` through patient space, off by `shift_mm`; NaN beyond its edges.
+
+    `motion` (4, 4): from a point of `moving` to that of the same tissue in `grid`, LPS mm.
+    """
     from scipy import ndimage
 
     offset = np.eye(4)
     offset[:3, 3] = 0 if shift_mm is None else shift_mm
-    matrix = np.linalg.inv(moving.affine) @ offset @ grid.affine
+    back = np.eye(4) if motion is None else np.linalg.inv(motion)
+    matrix = np.linalg.inv(moving.affine) @ back @ offset @ grid.affine
     return np.asarray(ndimage.affine_transform(
         np.asarray(moving.array, np.float32), matrix[:3, :3], matrix[:3, 3],
         output_shape=grid.spatial_shape, order=1, cval=np.nan,

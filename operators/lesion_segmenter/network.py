@@ -13,12 +13,12 @@ LEVELS: tuple[int, ...] = (16, 24, 48, 64, 96, 128, 128)
 2021;11:14124) that more levels than a usual U-Net help; the widths are our choice."""
 
 
-def _block(inputs: int, outputs: int, groups: int) -> nn.Sequential:
+def _block(inputs: int, outputs: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for channels in (inputs, outputs):
         layers += [
             nn.Conv2d(channels, outputs, 3, padding=1, bias=False),
-            nn.GroupNorm(groups, outputs),
+            nn.BatchNorm2d(outputs),
             nn.LeakyReLU(0.01, inplace=True),
         ]
     return nn.Sequential(*layers)
@@ -31,19 +31,19 @@ class LesionNet(nn.Module):
     upper slice; rows and columns are multiples of `stride`. Output (batch, classes, row, column),
     scores before softmax, of the middle slice.
 
-    Group instead of batch normalisation: batch statistics of lesion-rich patches do not hold on
-    whole slices.
+    Batch normalisation with statistics that training freezes half-way (see `training`): patch and
+    whole slice then go through the same function, and it costs nothing at inference.
     """
 
     def __init__(
         self, contrasts: int = 3, slices: int = 3, classes: int = 5,
-        levels: Sequence[int] = LEVELS, groups: int = 4,
+        levels: Sequence[int] = LEVELS,
     ) -> None:
         super().__init__()
         pairs = list(pairwise(levels))
-        first = _block(contrasts * slices, levels[0], groups)
-        self.down = nn.ModuleList([first, *(_block(a, b, groups) for a, b in pairs)])
-        self.up = nn.ModuleList([_block(a + b, a, groups) for a, b in reversed(pairs)])
+        first = _block(contrasts * slices, levels[0])
+        self.down = nn.ModuleList([first, *(_block(a, b) for a, b in pairs)])
+        self.up = nn.ModuleList([_block(a + b, a) for a, b in reversed(pairs)])
         self.head = nn.Conv2d(levels[0], classes, 1)
         self.stride = 2 ** (len(levels) - 1)
 

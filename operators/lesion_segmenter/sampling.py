@@ -21,6 +21,9 @@ SHARES: dict[LesionClass | None, float] = {
 """Shares of patches centred near a lesion of each class, or anywhere in the brain, every slice
 alike (None). Uniform sampling lost the iron class in trials on simulated subjects; too few slices
 without a lesion fill the brain's rim with false ones. The shares are our choice."""
+EVEN_VOXELS, MOST_EMPHASIS = 30, 6.0
+"""A lesion of fewer voxels counts as much as one of 30, each voxel at most six times (our choice):
+the smallest lesions are the ones that are missed."""
 _MAGNITUDE = CASE_CHANNELS.index(Role.MAGNITUDE)
 _SWI, _QSM, _T2W = (CHANNELS.index(role) for role in (Role.SWI, Role.QSM, Role.T2W))
 
@@ -35,30 +38,43 @@ class PatchSampler:
             for number, case in enumerate(self.cases):
                 for voxels in _targets(case, kind):
                     self._centres.setdefault(kind, []).append((number, voxels))
+        self._emphasis = [_emphasis(case) for case in self.cases]
 
     def batch(
         self, count: int, size: int, generator: Generator, *,
         drop_qsm: float, drop_t2w: float, use_magnitude: float,
-    ) -> tuple[Array, NDArray[np.int64]]:
-        """`count` patches (count, contrasts * 3, size, size) and their classes (count, size, size).
+    ) -> tuple[Array, NDArray[np.int64], Array]:
+        """`count` patches (count, contrasts * 3, size, size), their classes and emphasis.
 
-        The probabilities say how often QSM or T2w is left out and the magnitude stands for SWI.
+        Classes and emphasis are (count, size, size), see `losses`. The probabilities say how often
+        QSM or T2w is left out and the magnitude stands for SWI.
         """
         kinds = [kind for kind in SHARES if kind in self._centres]
         shares = np.array([SHARES[kind] for kind in kinds])
         chosen = generator.choice(len(kinds), size=count, p=shares / shares.sum())
-        images, labels = [], []
+        images, labels, emphases = [], [], []
         for kind in chosen:
             choices = self._centres[kinds[kind]]
             number, voxels = choices[generator.integers(len(choices))]
             centre = voxels[generator.integers(len(voxels))]
-            image, label = _cut(self.cases[number], centre, size, generator)
+            image, label, emphasis = _cut(
+                self.cases[number], self._emphasis[number], centre, size, generator)
             image = _choose_contrasts(image, self.cases[number], generator,
                                       drop_qsm, drop_t2w, use_magnitude)
-            image, label = _vary(image, label, generator)
+            image, label, emphasis = _vary(image, label, emphasis, generator)
             images.append(image.reshape(-1, size, size))
             labels.append(label)
-        return np.stack(images).astype(np.float32), np.stack(labels).astype(np.int64)
+            emphases.append(emphasis)
+        return (np.stack(images).astype(np.float32), np.stack(labels).astype(np.int64),
+                np.stack(emphases).astype(np.float32))
+
+
+def _emphasis(case: Case) -> NDArray[np.float16]:
+    """Weight of every voxel: 1, more in small lesions."""
+    counts = np.bincount(case.instances.ravel())
+    weight = np.clip(EVEN_VOXELS / np.maximum(counts, 1), 1, MOST_EMPHASIS)
+    weight[0] = 1
+    return weight.astype(np.float16)[case.instances]
 
 
 def _targets(case: Case, kind: LesionClass | None) -> list[NDArray[np.intp]]:
@@ -71,9 +87,10 @@ def _targets(case: Case, kind: LesionClass | None) -> list[NDArray[np.intp]]:
 
 
 def _cut(
-    case: Case, centre: NDArray[np.intp], size: int, generator: Generator
-) -> tuple[Array, NDArray[np.uint8]]:
-    """Contrasts (channel, 3, size, size) and classes (size, size) around a jittered centre.
+    case: Case, emphasis: NDArray[np.float16], centre: NDArray[np.intp], size: int,
+    generator: Generator,
+) -> tuple[Array, NDArray[np.uint8], Array]:
+    """Contrasts (channel, 3, size, size), classes and emphasis about a jittered centre.
 
     The patch stays on the case's grid, or, where it is larger, holds all of it.
     """
@@ -82,7 +99,7 @@ def _cut(
     corner = np.clip(centre[1:] + jitter - size // 2, np.minimum(room, 0), np.maximum(room, 0))
     slices = np.clip(centre[0] + np.array((-1, 0, 1)), 0, case.brain.shape[0] - 1)
     image = np.zeros((len(CASE_CHANNELS), 3, size, size), np.float32)
-    label = np.zeros((size, size), np.uint8)
+    label, weight = np.zeros((size, size), np.uint8), np.ones((size, size), np.float32)
     low = np.maximum(corner, 0)
     high = np.minimum(corner + size, case.brain.shape[1:])
     if (low < high).all():
@@ -90,7 +107,8 @@ def _cut(
         target = tuple(slice(a, b) for a, b in zip(low - corner, high - corner, strict=True))
         image[(slice(None), slice(None), *target)] = case.inputs[(slice(None), slices, *source)]
         label[target] = case.classes[int(centre[0])][source]
-    return image, label
+        weight[target] = emphasis[int(centre[0])][source]
+    return image, label, weight
 
 
 def _choose_contrasts(
@@ -108,15 +126,16 @@ def _choose_contrasts(
 
 
 def _vary(
-    image: Array, label: NDArray[np.uint8], generator: Generator
-) -> tuple[Array, NDArray[np.uint8]]:
+    image: Array, label: NDArray[np.uint8], weight: Array, generator: Generator
+) -> tuple[Array, NDArray[np.uint8], Array]:
     """Flip, transpose, turn the slice order, and change contrast, offset and noise."""
     if generator.random() < 0.5:
-        image, label = image[..., ::-1], label[..., ::-1]
+        image, label, weight = image[..., ::-1], label[..., ::-1], weight[..., ::-1]
     if generator.random() < 0.5:
-        image, label = image[..., ::-1, :], label[..., ::-1, :]
+        image, label, weight = image[..., ::-1, :], label[..., ::-1, :], weight[..., ::-1, :]
     if generator.random() < 0.3:
         image, label = image.swapaxes(-1, -2), label.swapaxes(-1, -2)
+        weight = weight.swapaxes(-1, -2)
     if generator.random() < 0.5:
         image = image[:, ::-1]
     known = image != 0
@@ -125,4 +144,4 @@ def _vary(
     noise = generator.normal(0, 1, image.shape).astype(np.float32)
     level = generator.uniform(0, 0.06, size=(len(image), 1, 1, 1)).astype(np.float32)
     level[_QSM] *= 4
-    return np.where(known, image * gain + offset + noise * level, 0), label
+    return np.where(known, image * gain + offset + noise * level, 0), label, weight

@@ -53,6 +53,12 @@ class TrainingSettings(BaseModel):
     average: float = Field(
         default=0.995, ge=0, lt=1, description="Decay of the running mean of weights."
     )
+    freeze_from: float = Field(
+        default=0.5, ge=0, le=1,
+        description="Share of the steps after which the statistics of batch normalisation stay. "
+        "Statistics of a batch of lesion-rich patches are not those of a slice; frozen, the "
+        "network learns as the function that inference runs.",
+    )
     drop_qsm: float = Field(default=0.2, ge=0, le=1, description="How often QSM is left out.")
     drop_t2w: float = Field(default=0.3, ge=0, le=1, description="How often T2w is left out.")
     use_magnitude: float = Field(
@@ -190,7 +196,7 @@ class _Run:
         from operators.lesion_segmenter.losses import lesion_loss
 
         own = self.settings
-        images, labels = sampler.batch(
+        images, labels, emphases = sampler.batch(
             own.batch, own.patch, np.random.default_rng([own.seed, step]), drop_qsm=own.drop_qsm,
             drop_t2w=own.drop_t2w, use_magnitude=own.use_magnitude,
         )
@@ -198,7 +204,8 @@ class _Run:
             group["lr"] = own.learning_rate * _schedule(step, own.steps)
         image = torch.from_numpy(images).to(self.device, memory_format=torch.channels_last)
         target = torch.from_numpy(labels).to(self.device)
-        loss: Any = lesion_loss(self.network.train()(image), target)
+        emphasis = torch.from_numpy(emphases).to(self.device)
+        loss: Any = lesion_loss(self._mode(step)(image), target, emphasis)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -207,6 +214,11 @@ class _Run:
         value = float(loss.detach())
         self._recent = value if math.isnan(self._recent) else 0.98 * self._recent + 0.02 * value
         return self._recent
+
+    def _mode(self, step: int) -> nn.Module:
+        """The network to learn with: its normalisation as at inference once statistics freeze."""
+        frozen = step >= self.settings.freeze_from * self.settings.steps
+        return self.network.train(not frozen)
 
     def keep(self, result: Validation) -> None:
         """Log a validation, keep its weights if they are the best, write the checkpoint."""
