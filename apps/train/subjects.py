@@ -190,6 +190,8 @@ def onto(
     offset[:3, 3] = 0 if shift_mm is None else shift_mm
     back = np.eye(4) if motion is None else np.linalg.inv(motion)
     matrix = np.linalg.inv(moving.affine) @ back @ offset @ grid.affine
+    if moving.spatial_shape == grid.spatial_shape and np.allclose(matrix, np.eye(4), atol=1e-4):
+        return np.asarray(moving.array, np.float32)
     return np.asarray(ndimage.affine_transform(
         np.asarray(moving.array, np.float32), matrix[:3, :3], matrix[:3, 3],
         output_shape=grid.spatial_shape, order=1, cval=np.nan,

@@ -179,6 +179,26 @@ def test_perivascular_spaces_and_white_matter_lesions_change_t2_and_get_no_label
     assert np.abs(_array(subject, Role.T1W) - _array(empty, Role.T1W)).max() > 30
 
 
+def test_siderosis_lines_the_cortex_and_cavernomas_are_mottled_clusters(
+    ball: Anatomy, protocol: Protocol, loaded: Subject
+) -> None:
+    burden = Burden(microbleeds=0, iron_deposits=0, calcifications=0, veins=0, flow_voids=0,
+                    siderosis=3, cavernomas=2)
+    subject = simulate(4, anatomy=ball, protocol=protocol, burden=burden)
+    kinds = [one.kind for one in subject.truth.planted]
+    assert kinds.count(Planted.CAVERNOMA) == 2
+    assert kinds.count(Planted.SIDEROSIS) >= 1
+    for one in subject.truth.planted:
+        assert one.susceptibility_ppm > 0
+        if one.kind is Planted.CAVERNOMA:
+            assert 3 < one.diameter_mm < 16
+        else:
+            chi = subject.truth.susceptibility_ppm.array[subject.truth.lesions.array == one.index]
+            assert chi.max() > 0.1
+    assert {one.kind for one in loaded.truth.planted}.isdisjoint(
+        {Planted.CAVERNOMA, Planted.SIDEROSIS})
+
+
 def test_most_scans_have_few_bleeds_and_some_have_many() -> None:
     generator = np.random.default_rng(0)
     counts = np.array([draw(Burden(), generator)[Planted.MICROBLEED] for _ in range(600)])

@@ -116,7 +116,7 @@ def test_one_head_alone_is_split_by_subject():
 def test_patches_hold_lesions_of_every_class_and_leave_contrasts_out_as_told():
     sampler = PatchSampler([toy("s", "head")])
     generator = np.random.default_rng(0)
-    images, labels = sampler.batch(40, 64, generator, drop_qsm=1.0, drop_t2w=0.0, use_magnitude=0)
+    images, labels, _ = sampler.batch(40, 64, generator, drop_qsm=1.0, drop_t2w=0.0, use_magnitude=0)
     assert images.shape == (40, 9, 64, 64)
     qsm, t2w = CHANNELS.index(Role.QSM), CHANNELS.index(Role.T2W)
     assert not images[:, 3 * qsm:3 * qsm + 3].any()
@@ -129,7 +129,7 @@ def test_patches_hold_lesions_of_every_class_and_leave_contrasts_out_as_told():
 
 def test_a_patch_larger_than_the_head_holds_all_of_it():
     case = toy("s", "head")
-    images, labels = PatchSampler([case]).batch(
+    images, labels, _ = PatchSampler([case]).batch(
         12, 128, np.random.default_rng(2), drop_qsm=0, drop_t2w=0, use_magnitude=0
     )
     assert ((images[:, 1] != 0).sum(axis=(1, 2)) > 0.99 * case.brain[0].sum()).all()
@@ -138,13 +138,26 @@ def test_a_patch_larger_than_the_head_holds_all_of_it():
 
 def test_labels_stay_on_their_lesions_through_every_variation():
     sampler = PatchSampler([toy("s", "head")])
-    images, labels = sampler.batch(60, 64, np.random.default_rng(1), drop_qsm=0, drop_t2w=0,
+    images, labels, emphasis = sampler.batch(60, 64, np.random.default_rng(1), drop_qsm=0, drop_t2w=0,
                                    use_magnitude=0)
     swi = images[:, 3 * CHANNELS.index(Role.SWI) + 1]
     qsm = images[:, 3 * CHANNELS.index(Role.QSM) + 1]
     assert swi[labels == LesionClass.MICROBLEED].max() < -0.3
     assert qsm[labels == LesionClass.MICROBLEED].min() > 0.8
     assert qsm[labels == LesionClass.CALCIFICATION].max() < -0.8
+    assert (emphasis[labels > 0] > 1).all()
+    assert (emphasis[labels == 0] == 1).all()
+
+
+def test_a_small_lesion_counts_as_much_as_a_large_one():
+    case = toy("s", "head", bleeds=1)
+    case.classes[4, 2:60, 2:60] = LesionClass.MICROBLEED
+    case.instances[4, 2:60, 2:60] = 9
+    sampler = PatchSampler([case])
+    images, labels, emphasis = sampler.batch(60, 64, np.random.default_rng(1), drop_qsm=0,
+                                             drop_t2w=0, use_magnitude=0)
+    lesion = emphasis[labels == LesionClass.MICROBLEED]
+    np.testing.assert_allclose(np.unique(lesion), [1.0, 30 / 9], rtol=1e-3)
 
 
 def test_the_loss_falls_with_the_truth_and_counts_a_missed_lesion():
@@ -153,8 +166,21 @@ def test_the_loss_falls_with_the_truth_and_counts_a_missed_lesion():
     truth = torch.nn.functional.one_hot(target, 5).permute(0, 3, 1, 2).float()
     right, empty = 8 * truth, torch.zeros_like(truth)
     empty[:, 0] = 8
-    assert lesion_loss(right, target) < 0.2
-    assert lesion_loss(empty, target) > 0.9
+    even = torch.ones(1, 16, 16)
+    assert lesion_loss(right, target, even) < 0.2
+    assert lesion_loss(empty, target, even) > 0.9
+    louder = torch.where(target > 0, 6.0, 1.0)
+    assert lesion_loss(empty, target, louder) > lesion_loss(empty, target, even)
+
+
+def test_statistics_freeze_at_their_share_of_the_steps(files, tmp_path):
+    """Frozen from the start, the running means stay at zero; else they follow the patches."""
+    for share, moves in ((0.0, False), (1.0, True)):
+        settings = SMALL.model_copy(update={"freeze_from": share})
+        train(files[:2], tmp_path / str(share), settings, validation=files[2:])
+        means = [value for name, value in weights(tmp_path / str(share)).items()
+                 if name.endswith("running_mean")]
+        assert any(value.abs().max() > 0 for value in means) == moves
 
 
 def test_a_toy_task_is_being_learned(files, tmp_path):
