@@ -100,7 +100,10 @@ def simulate(
     label_maps: Annotated[
         Path | None, typer.Option(help="Of a cohort: folder of label maps, parted by head.")
     ] = None,
-    dicom: Annotated[bool, typer.Option(help="Of a cohort: DICOM studies too.")] = True,
+    series: Annotated[
+        Literal["all", "lesions", "none"],
+        typer.Option(help="Of a cohort's DICOM: all, without diffusion and perfusion, or no DICOM."),
+    ] = "all",
     jobs: Annotated[int, typer.Option(min=1, help="Of a cohort: subjects at a time.")] = 1,
 ) -> None:
     """Write one simulated subject as a DICOM study with its truth beside it, or a cohort."""
@@ -110,7 +113,7 @@ def simulate(
         from apps.train.simulated import Cohort, simulate_cohort
 
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-        cohort = Cohort(subjects, seed, split, label_maps, style, dicom)
+        cohort = Cohort(subjects, seed, split, label_maps, style, series)
         simulate_cohort(out, cohort, jobs=jobs)
         typer.echo(f"cohort: {out}")
         return

@@ -21,6 +21,7 @@ from operators.lesion_segmenter.cases import save_case
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+_SEEDS: dict[Split, int] = {"train": 10_000, "test": 20_000, "validation": 30_000}
 SITES: dict[Split, Sites] = {"train": SEEN, "validation": SEEN, "test": UNSEEN}
 
 _log = logging.getLogger(__name__)
@@ -60,10 +61,10 @@ def plan(heads: Sequence[Path], counts: dict[Split, int], seed: int) -> list[Pla
     """Part the heads, then share them out: no head is in two splits."""
     parts = part_heads(heads)
     plans = []
-    for offset, split in enumerate(SPLITS):
+    for split in SPLITS:
         for number in range(counts[split]):
             head = parts[split][number % len(parts[split])]
-            plans.append(Plan(split, head, seed + 10_000 * (offset + 1) + number))
+            plans.append(Plan(split, head, seed + _SEEDS[split] + number))
     return plans
 
 

@@ -16,12 +16,12 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -36,20 +36,24 @@ if TYPE_CHECKING:
 
 _SUFFIX = {Role.SWI: "swi", Role.QSM: "Chimap", Role.T2W: "space-swi_T2w",
            Role.MAGNITUDE: "part-mag_T2starw"}
+_OF_THE_LNC = (Role.FA, Role.DWI, Role.CBF, Role.ASL)
 _COLUMNS = ("participant_id", "anatomy", "seed", "style", "field_strength_t", "slice_thickness_mm")
 _log = logging.getLogger("apps.train")
 
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """What to simulate. `style` None: the vendors in turn; no `label_maps`: the template's head."""
+    """What to simulate. `style` None: the vendors in turn; no `label_maps`: the template's head.
+
+    `series` of the DICOM studies: "all", those for "lesions" (no diffusion, no perfusion), "none".
+    """
 
     subjects: int
     seed: int
     split: Split = "test"
     label_maps: Path | None = None
     style: str | None = None
-    dicom: bool = True
+    series: Literal["all", "lesions", "none"] = "all"
 
 
 def simulate_cohort(out: Path, cohort: Cohort, *, jobs: int = 1) -> None:
@@ -62,7 +66,7 @@ def simulate_cohort(out: Path, cohort: Cohort, *, jobs: int = 1) -> None:
     waiting = [(number, plan, style) for number, (plan, style) in enumerate(_plans(cohort), 1)
                if not (out / _name(number)).exists()]
     _log.info("%d of %d subjects to simulate", len(waiting), cohort.subjects)
-    for done, name in enumerate(_each(out, waiting, cohort.dicom, jobs), 1):
+    for done, name in enumerate(_each(out, waiting, cohort.series, jobs), 1):
         _log.info("%s (%d of %d)", name, done, len(waiting))
 
 
@@ -114,7 +118,7 @@ def _describe(out: Path, cohort: Cohort, rows: Sequence[dict[str, object]]) -> N
 
 
 def _each(
-    out: Path, waiting: Sequence[tuple[int, Plan, str]], dicom: bool, jobs: int
+    out: Path, waiting: Sequence[tuple[int, Plan, str]], series: str, jobs: int
 ) -> Iterator[str]:
     """Names of subjects as they are done."""
     from tqdm import tqdm
@@ -122,7 +126,7 @@ def _each(
     bar = tqdm(total=len(waiting), unit="subject", disable=not sys.stderr.isatty())
     spawn = get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_one_thread) as pool:
-        running = [pool.submit(_make, out, *one, dicom) for one in waiting]
+        running = [pool.submit(_make, out, *one, series) for one in waiting]
         try:
             for future in as_completed(running):
                 bar.update()
@@ -138,7 +142,7 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _make(out: Path, number: int, plan: Plan, style: str, dicom: bool) -> str:
+def _make(out: Path, number: int, plan: Plan, style: str, series: str) -> str:
     from apps.phantom.dicom import VendorStyle, write_study
 
     name = _name(number)
@@ -146,7 +150,10 @@ def _make(out: Path, number: int, plan: Plan, style: str, dicom: bool) -> str:
     partial = out / f".{name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     write_annotated(examined, subject, partial / "anat", name)
-    if dicom:
+    if series == "lesions":
+        kept = {role: image for role, image in subject.images.items() if role not in _OF_THE_LNC}
+        subject = replace(subject, images=kept)
+    if series != "none":
         study = out / "sourcedata" / name
         shutil.rmtree(study, ignore_errors=True)
         write_study(subject, study, style=VendorStyle(style), seed=plan.seed)

@@ -141,7 +141,7 @@ def _vary(
     known = image != 0
     gain = generator.uniform(0.8, 1.25, size=(len(image), 1, 1, 1)).astype(np.float32)
     offset = generator.normal(0, 0.05, size=(len(image), 1, 1, 1)).astype(np.float32)
-    noise = generator.normal(0, 1, image.shape).astype(np.float32)
+    noise = generator.standard_normal(image.shape, dtype=np.float32)
     level = generator.uniform(0, 0.06, size=(len(image), 1, 1, 1)).astype(np.float32)
     level[_QSM] *= 4
     return np.where(known, image * gain + offset + noise * level, 0), label, weight

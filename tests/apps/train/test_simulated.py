@@ -39,7 +39,7 @@ def test_the_table_says_what_was_planted_and_how_large(written, loaded):  # noqa
 
 
 def _pretend(made):
-    def make(out, number, plan, style, dicom):
+    def make(out, number, plan, style, series):
         made.append((number, plan, style))
         (out / f"sub-{number:04d}").mkdir()
         return f"sub-{number:04d}"
@@ -51,8 +51,8 @@ def made(monkeypatch):
     """Subjects in the order made; nothing is simulated."""
     out = []
     monkeypatch.setattr(simulated, "_make", _pretend(out))
-    monkeypatch.setattr(simulated, "_each", lambda folder, waiting, dicom, jobs: (
-        simulated._make(folder, *one, dicom) for one in waiting))
+    monkeypatch.setattr(simulated, "_each", lambda folder, waiting, series, jobs: (
+        simulated._make(folder, *one, series) for one in waiting))
     return out
 
 
