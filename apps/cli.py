@@ -102,7 +102,7 @@ def simulate(
     ] = None,
     series: Annotated[
         Literal["all", "lesions", "none"],
-        typer.Option(help="Of a cohort's DICOM: all, without diffusion and perfusion, or no DICOM."),
+        typer.Option(help="Of a cohort's DICOM: all, no diffusion and perfusion, or no DICOM."),
     ] = "all",
     jobs: Annotated[int, typer.Option(min=1, help="Of a cohort: subjects at a time.")] = 1,
 ) -> None:

@@ -38,21 +38,18 @@ def test_the_table_says_what_was_planted_and_how_large(written, loaded):  # noqa
     assert [row[2] for row in rows[1:]] == [one.kind.value for one in loaded.truth.planted]
 
 
-def _pretend(made):
-    def make(out, number, plan, style, series):
-        made.append((number, plan, style))
-        (out / f"sub-{number:04d}").mkdir()
-        return f"sub-{number:04d}"
-    return make
-
-
 @pytest.fixture
 def made(monkeypatch):
     """Subjects in the order made; nothing is simulated."""
     out = []
-    monkeypatch.setattr(simulated, "_make", _pretend(out))
-    monkeypatch.setattr(simulated, "_each", lambda folder, waiting, series, jobs: (
-        simulated._make(folder, *one, series) for one in waiting))
+
+    def pretend(folder, waiting, *_):
+        for number, plan, style in waiting:
+            out.append((number, plan, style))
+            (folder / f"sub-{number:04d}").mkdir()
+            yield f"sub-{number:04d}"
+
+    monkeypatch.setattr(simulated, "_each", pretend)
     return out
 
 

@@ -116,7 +116,8 @@ def test_one_head_alone_is_split_by_subject():
 def test_patches_hold_lesions_of_every_class_and_leave_contrasts_out_as_told():
     sampler = PatchSampler([toy("s", "head")])
     generator = np.random.default_rng(0)
-    images, labels, _ = sampler.batch(40, 64, generator, drop_qsm=1.0, drop_t2w=0.0, use_magnitude=0)
+    images, labels, _ = sampler.batch(
+        40, 64, generator, drop_qsm=1.0, drop_t2w=0.0, use_magnitude=0)
     assert images.shape == (40, 9, 64, 64)
     qsm, t2w = CHANNELS.index(Role.QSM), CHANNELS.index(Role.T2W)
     assert not images[:, 3 * qsm:3 * qsm + 3].any()
@@ -138,8 +139,8 @@ def test_a_patch_larger_than_the_head_holds_all_of_it():
 
 def test_labels_stay_on_their_lesions_through_every_variation():
     sampler = PatchSampler([toy("s", "head")])
-    images, labels, emphasis = sampler.batch(60, 64, np.random.default_rng(1), drop_qsm=0, drop_t2w=0,
-                                   use_magnitude=0)
+    images, labels, emphasis = sampler.batch(
+        60, 64, np.random.default_rng(1), drop_qsm=0, drop_t2w=0, use_magnitude=0)
     swi = images[:, 3 * CHANNELS.index(Role.SWI) + 1]
     qsm = images[:, 3 * CHANNELS.index(Role.QSM) + 1]
     assert swi[labels == LesionClass.MICROBLEED].max() < -0.3
@@ -154,8 +155,8 @@ def test_a_small_lesion_counts_as_much_as_a_large_one():
     case.classes[4, 2:60, 2:60] = LesionClass.MICROBLEED
     case.instances[4, 2:60, 2:60] = 9
     sampler = PatchSampler([case])
-    images, labels, emphasis = sampler.batch(60, 64, np.random.default_rng(1), drop_qsm=0,
-                                             drop_t2w=0, use_magnitude=0)
+    _, labels, emphasis = sampler.batch(
+        60, 64, np.random.default_rng(1), drop_qsm=0, drop_t2w=0, use_magnitude=0)
     lesion = emphasis[labels == LesionClass.MICROBLEED]
     np.testing.assert_allclose(np.unique(lesion), [1.0, 30 / 9], rtol=1e-3)
 
