@@ -32,6 +32,7 @@ def test_a_planted_bleed_is_listed_with_place_size_and_susceptibility(head, rule
     assert lesion.location.label == "left putamen"
     assert lesion.probability == pytest.approx(0.9, abs=1e-6)
     assert lesion.vesselness < 0.6
+    assert result.engine == "rule"
 
 
 def test_calcium_is_told_by_its_sign(head, rule_bundle):
