@@ -286,6 +286,7 @@ class LesionMap:
     lesions : sorted by index; empty means none found.
     inputs : contrasts the network saw; missing ones were zero.
     notes : sentences for the report (what a missing contrast costs, candidates not listed).
+    engine : what ran the network and in which precision.
     """
 
     labels: Volume
@@ -294,6 +295,7 @@ class LesionMap:
     inputs: tuple[Role, ...]
     model: ModelIdentity
     notes: tuple[str, ...] = ()
+    engine: str = ""
 
     def of(self, kind: LesionClass) -> tuple[Lesion, ...]:
         """The lesions of one class."""

@@ -52,7 +52,7 @@ def findings_document(findings: Findings) -> dict[str, Any]:
 def lesions_entry(lesions: LesionMap | NotAssessed) -> dict[str, Any]:
     """Counts, pattern and items; all of them null where lesions were not assessed."""
     if isinstance(lesions, NotAssessed):
-        absent = ("model", "inputs", "counts", "by_location", "pattern", "items")
+        absent = ("model", "engine", "inputs", "counts", "by_location", "pattern", "items")
         return {"assessed": False, "reason": lesions.reason, **dict.fromkeys(absent)}
     model = lesions.model
     return {
@@ -62,6 +62,7 @@ def lesions_entry(lesions: LesionMap | NotAssessed) -> dict[str, Any]:
             "name": model.name, "version": model.version, "sha256": model.sha256,
             "training_data": model.training_data,
         },
+        "engine": lesions.engine,
         "inputs": [role.value for role in lesions.inputs],
         "counts": counts_by_class(lesions.lesions),
         "by_location": counts_by_location(lesions.lesions),

@@ -64,7 +64,7 @@ def segment_lesions(
     )
     judge = _Judge(study, regions, images, brain, model, settings)
     inputs = tuple(source if role is Role.SWI else role for role in prepared.present)
-    return _lesion_map(found, judge, maps, mask, inputs)
+    return replace(_lesion_map(found, judge, maps, mask, inputs), engine=runner.name)
 
 
 def susceptibility_source(

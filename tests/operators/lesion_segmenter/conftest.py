@@ -10,6 +10,7 @@ from pydicom import Dataset
 from operators.labels import LesionClass, Side, structure
 from operators.lesion_segmenter import segment
 from operators.lesion_segmenter.bundle import Bundle
+from operators.lesion_segmenter.inference import Runner
 from operators.lesion_segmenter.normalise import CHANNELS
 from operators.types import (
     Acquisition,
@@ -118,5 +119,5 @@ def rule_bundle(monkeypatch, tmp_path):
     points = {kind: 0.5 for kind in segment.LESION_CLASSES}
     bundle = RuleBundle(tmp_path, identity, points, {})
     monkeypatch.setattr(segment, "load_bundle", lambda _: bundle)
-    monkeypatch.setattr(segment, "make_runner", lambda *_: runner)
+    monkeypatch.setattr(segment, "make_runner", lambda *_: Runner("rule", runner))
     return tmp_path

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from operators.lesion_segmenter import inference
 from operators.lesion_segmenter.inference import make_runner, neighbours, predict
 from operators.lesion_segmenter.network import LesionNet
 
@@ -35,23 +36,44 @@ def test_the_batch_size_changes_nothing(network):
     np.testing.assert_allclose(one, all_at_once, atol=1e-5)
 
 
-def test_openvino_gives_what_torch_gives(network):
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_openvino_gives_what_torch_gives(network, precision):
     pytest.importorskip("openvino")
+    if precision == "bf16" and not inference._computes_bf16():
+        pytest.skip("this CPU has no bf16")
     array = np.random.default_rng(2).normal(size=(3, 2, 64, 100)).astype(np.float32)
     torch_maps, openvino_maps = (
-        predict(array, make_runner(network, engine), slices_per_batch=2)
-        for engine in ("torch", "openvino")
+        predict(array, runner, slices_per_batch=2)
+        for runner in (make_runner(network), inference._openvino_runner(network, precision))
     )
     assert openvino_maps.std() > 0.01
-    np.testing.assert_allclose(openvino_maps, torch_maps, atol=1e-4)
+    np.testing.assert_allclose(openvino_maps, torch_maps,
+                               atol=1e-4 if precision == "f32" else 5e-2)
 
 
-def test_without_openvino_torch_runs_and_a_warning_says_so(network, monkeypatch, caplog):
+@pytest.mark.parametrize("engine", ["auto", "openvino"])
+def test_without_openvino_torch_runs_and_a_warning_says_so(network, monkeypatch, caplog, engine):
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
     caplog.set_level("WARNING", logger="operators")
-    runner = make_runner(network, "openvino")
+    runner = make_runner(network, engine)
+    assert runner.name == "torch fp32"
     assert runner(np.zeros((1, 9, 64, 64), np.float32)).shape == (1, 5, 64, 64)
     assert "running the network in torch" in caplog.text
+
+
+@pytest.mark.parametrize(("bf16", "engine", "chosen"), [
+    (True, "auto", "OpenVINO bf16"), (True, "openvino", "OpenVINO bf16"),
+    (False, "openvino", "OpenVINO fp32"), (False, "auto", "torch fp32"),
+    (True, "torch", "torch fp32"),
+])
+def test_bf16_runs_where_the_cpu_has_it_and_a_warning_says_where_not(
+    network, monkeypatch, caplog, bf16, engine, chosen
+):
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(inference, "_computes_bf16", lambda: bf16)
+    caplog.set_level("WARNING", logger="operators")
+    assert make_runner(network, engine).name == chosen
+    assert ("no bf16" in caplog.text) is not bf16
 
 
 def test_the_network_has_seven_levels_and_under_two_million_parameters(network):

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from apps.map.settings import DEFAULT_CONFIG, load_settings
 from operators.labels import LesionClass
 from operators.lesion_segmenter.segment import segment_lesions
 from operators.lesion_segmenter.settings import LesionSettings
@@ -32,6 +33,7 @@ def test_a_planted_bleed_is_listed_with_place_size_and_susceptibility(head, rule
     assert lesion.location.label == "left putamen"
     assert lesion.probability == pytest.approx(0.9, abs=1e-6)
     assert lesion.vesselness < 0.6
+    assert result.engine == "rule"
 
 
 def test_calcium_is_told_by_its_sign(head, rule_bundle):
@@ -135,10 +137,16 @@ def test_thick_slices_are_not_assessed(head, rule_bundle):
     assert "2.0 mm apart" in result.reason
 
 
-def test_the_operating_point_of_the_settings_wins_over_the_model(head, rule_bundle):
+@pytest.mark.parametrize(("point", "listed"), [("null", 1), ("0.85", 1), ("0.95", 0)])
+def test_the_operating_point_of_app_yaml_wins_over_the_model(
+    head, rule_bundle, tmp_path, point, listed
+):
     head.plant((12, 30, 20), 2.6, 0.4)
-    strict = LesionSettings(microbleed_probability=0.95)
-    assert run(head, rule_bundle, settings=strict).lesions == ()
+    config = tmp_path / "app.yaml"
+    key = "microbleed_probability: "
+    config.write_text(DEFAULT_CONFIG.read_text().replace(f"{key}null", f"{key}{point}"))
+    settings = load_settings(config).lesion_segmenter
+    assert len(run(head, rule_bundle, settings=settings).lesions) == listed
 
 
 def test_tracking_uids_are_the_same_again_and_differ_between_lesions(head, rule_bundle):
