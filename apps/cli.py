@@ -126,6 +126,36 @@ def train(
     typer.echo(train_on(dataset, out, default=default, scratch=scratch, steps=steps, seed=seed))
 
 
+@app.command()
+def evaluate(
+    scans: Annotated[
+        Path, typer.Argument(help="BIDS tree of scans with a truth (docs/evaluation.md).")
+    ],
+    out: OutFolder,
+    models: Models = None,
+    config: Config = None,
+    from_dicom: Annotated[
+        bool, typer.Option("--from-dicom", help="Also the way from SCANS/sourcedata/sub-XX.")
+    ] = False,
+    candidates: Annotated[
+        bool, typer.Option("--candidates", help="FROC and calibration of every candidate.")
+    ] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+) -> None:
+    """Measure the lesion model on scans with a truth: OUT/evaluation.md, .json and pictures."""
+    import shlex
+
+    from apps.evaluate.command import Request
+    from apps.evaluate.command import evaluate as evaluate_scans
+    from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS
+
+    request = Request(
+        scans, out, shlex.join(["lentiform", *sys.argv[1:]]), models or DEFAULT_MODELS,
+        config or DEFAULT_CONFIG, from_dicom, candidates, jobs,
+    )
+    typer.echo(f"page: {evaluate_scans(request)}")
+
+
 def main() -> None:
     """Run the command; a LentiformError becomes its message and its exit code."""
     try:
