@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +28,11 @@ class Request:
     from_dicom: bool = False
     candidates: bool = False
     jobs: int = 1
+
+
+def command_line() -> str:
+    """The command line of this process, as the page shows it."""
+    return shlex.join(["lentiform", *sys.argv[1:]])
 
 
 def evaluate(request: Request) -> Path:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ from apps.evaluate import sections
 from apps.evaluate.examination import Examination
 from apps.evaluate.markdown import table
 from apps.evaluate.pictures import draw
+from apps.evaluate.plain import as_plain
 from apps.evaluate.published import bars
 from apps.evaluate.run import Record, Way
-from apps.evaluate.statistics import Ratio, figures, froc, reliability
+from apps.evaluate.statistics import figures, froc, reliability
 from apps.evaluate.store import write_text
-from operators.labels import LesionClass
 from operators.types import ModelIdentity
 
 _WAYS = {Way.ARRAYS: "arrays of the tree", Way.DICOM: "DICOM, through the application's steps"}
@@ -58,7 +57,7 @@ def write_page(one: Evaluation, out: Path) -> Path:
     every = bool(next(each for each in one.records if each.listed).candidates)
     pictures = draw(one.listed(first), one.candidates(first), out,
                     f"{len(one.listed(first))} {one.where}, from {_WAYS[first]}")
-    write_text(out / "evaluation.json", json.dumps(_plain(_data(one)), indent=1) + "\n")
+    write_text(out / "evaluation.json", json.dumps(as_plain(_data(one)), indent=1) + "\n")
     path = out / "evaluation.md"
     write_text(path, _text(one, first, pictures, every=every))
     return path
@@ -120,18 +119,3 @@ def _data(one: Evaluation) -> dict[str, Any]:
     } for way in one.ways}
     return {"simulated": one.simulated, "model": one.model, "software": one.software,
             "command": one.command, "ways": ways, "records": one.records}
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses, ratios and enumerations as JSON holds them; NaN is null."""
-    if isinstance(value, Ratio):
-        value = asdict(value) | {"value": value.value, "interval": value.interval}
-    elif is_dataclass(value) and not isinstance(value, type):
-        value = {name: getattr(value, name) for name in value.__dataclass_fields__}
-    if isinstance(value, LesionClass):
-        return value.name.lower()
-    if isinstance(value, Mapping):
-        return {str(_plain(key)): _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -98,7 +98,7 @@ def _ways(scan: Scan, plan: Plan) -> Iterable[Way]:
 def _kept(scan: Scan, way: Way, plan: Plan) -> Record:
     adapter = TypeAdapter(Record)
     own: tuple[str | Path, ...] = (
-        repr(replace(scan, files=(), study=None)), *scan.files, *_tables(scan), plan.bundle,
+        repr(replace(scan, files=(), study=None)), *scan.contents(), plan.bundle,
         plan.settings.model_dump_json(), str(plan.candidates),
         *(REPOSITORY / part for part in _CODE),
     )
@@ -109,12 +109,6 @@ def _kept(scan: Scan, way: Way, plan: Plan) -> Record:
     record = _examine(scan, way, plan)
     write_text(path, adapter.dump_json(record, indent=1).decode())
     return record
-
-
-def _tables(scan: Scan) -> list[Path]:
-    """The tables beside the images: they name the lesions."""
-    tables = (path.with_name(path.name.split(".")[0] + ".tsv") for path in scan.files)
-    return [table for table in tables if table.is_file()]
 
 
 def _examine(scan: Scan, way: Way, plan: Plan) -> Record:

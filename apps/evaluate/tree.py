@@ -32,6 +32,11 @@ class Scan:
         examined = read_scan(self.name, self.files)
         return replace(examined, anatomy=self.anatomy, field_strength_t=self.field_strength_t)
 
+    def contents(self) -> tuple[Path, ...]:
+        """All files that `read` reads: the images, and the tables that name their lesions."""
+        tables = (path.with_name(path.name.split(".")[0] + ".tsv") for path in self.files)
+        return (*self.files, *(table for table in tables if table.is_file()))
+
 
 @dataclass(frozen=True, slots=True)
 class Tree:
