@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -39,6 +40,18 @@ Models = Annotated[
     typer.Option("--models", "-m", help="MONAI bundles.", show_default="the project's models"),
 ]
 Seed = Annotated[int, typer.Option(help="Seed: the same seed gives the same subject.")]
+FromDicom = Annotated[
+    bool, typer.Option("--from-dicom", help="Also the way from DICOM in SCANS/sourcedata/sub-XX.")
+]
+Candidates = Annotated[
+    bool, typer.Option("--candidates", help="FROC and calibration of every candidate.")
+]
+
+
+class DesignName(StrEnum):
+    """Designs that `evaluate` knows."""
+
+    DEEPMIR = "deepmir"
 
 
 @app.command(epilog=_EXIT_CODES)
@@ -153,6 +166,40 @@ def train(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     default = (models or DEFAULT_MODELS) / "lesion_segmenter"
     typer.echo(train_on(dataset, out, default=default, scratch=scratch, steps=steps, seed=seed))
+
+
+@app.command()
+def evaluate(
+    scans: Annotated[
+        Path, typer.Argument(help="BIDS tree of scans with a truth (docs/evaluation.md).")
+    ],
+    out: OutFolder,
+    models: Models = None,
+    config: Config = None,
+    from_dicom: FromDicom = False,
+    candidates: Candidates = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    design: Annotated[
+        DesignName | None, typer.Option(help="Cross-validate networks of your own instead.")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Of the design.")] = 4,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps per network.")] = 1500,
+    seed: Annotated[int, typer.Option(help="Of folds, patches and weights.")] = 1,
+) -> None:
+    """Measure the lesion model on scans with a truth: OUT/evaluation.md, .json and pictures."""
+    from apps.evaluate.command import Request, command_line
+    from apps.evaluate.command import evaluate as evaluate_scans
+    from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS
+
+    request = Request(scans, out, command_line(), models or DEFAULT_MODELS,
+                      config or DEFAULT_CONFIG, from_dicom, candidates, jobs)
+    if design is None:
+        typer.echo(f"page: {evaluate_scans(request)}")
+        return
+    from apps.evaluate.deepmir import Design, run_deepmir
+
+    page = run_deepmir(request, Design.of(folds=folds, steps=steps, seed=seed))
+    typer.echo(f"page: {page}")
 
 
 def main() -> None:

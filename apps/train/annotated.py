@@ -9,6 +9,7 @@ in the tree itself or below its derivatives:
     sub-01_label-brain_mask.nii.gz         on the grid of SWI
     sub-01_seg-lesions_dseg.nii.gz, .tsv   lesion numbers on that grid; columns index, abbreviation
     sub-01_label-CMB_mask.nii.gz, ...      or, without a dseg, a mask per class
+    sub-01_seg-regions_dseg.nii.gz         numbers of operators.labels.STRUCTURES; may be missing
 
 Further entities (space-orig, desc-...) do not matter. QSM and T2w lie on SWI by their headers.
 """
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from apps.train.subjects import Array, Examined, onto
 from operators.errors import InputError
-from operators.labels import LESIONS, LesionClass
+from operators.labels import LESIONS, STRUCTURES, LesionClass
 from operators.types import Role
 
 if TYPE_CHECKING:
@@ -37,14 +38,17 @@ _SUFFIXES: dict[Role, tuple[str, ...]] = {
 }
 _BRAIN = ("_label-brain_mask", "_desc-brain_mask")
 _NUMBERS = ("_seg-lesions_dseg",)
+_REGIONS = ("_seg-regions_dseg",)
 _CLASSES = {label.abbreviation: kind for kind, label in LESIONS.items()}
 
 
 def read_annotated(folder: Path) -> list[Examined]:
-    """Every annotated scan below `folder`, slices first, rows to posterior, columns to left.
+    """Every annotated scan below `folder`; see `read_scan`."""
+    return [read_scan(scan, files) for scan, files in annotated_scans(folder).items()]
 
-    Regions are all zero: no structure is known. InputError names the scan and what it lacks.
-    """
+
+def annotated_scans(folder: Path) -> dict[str, list[Path]]:
+    """The files of every scan ("sub-01", "sub-01_ses-2") below `folder`, in order."""
     scans: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("sub-*.nii*")):
         scans.setdefault(_scan(path), []).append(path)
@@ -53,7 +57,7 @@ def read_annotated(folder: Path) -> list[Examined]:
             f"No file sub-*.nii.gz below {folder}. Give a BIDS tree of annotated scans "
             "(docs/training.md)."
         )
-    return [_read(scan, files) for scan, files in scans.items()]
+    return dict(sorted(scans.items()))
 
 
 def _scan(path: Path) -> str:
@@ -62,7 +66,11 @@ def _scan(path: Path) -> str:
     return "_".join([parts[0], *(part for part in parts[1:] if part.startswith("ses-"))])
 
 
-def _read(scan: str, files: Sequence[Path]) -> Examined:
+def read_scan(scan: str, files: Sequence[Path]) -> Examined:
+    """An annotated scan, slices first, rows to posterior, columns to left.
+
+    Regions are all zero where no file gives them. InputError names the scan and what it lacks.
+    """
     source = _one(scan, files, _SUFFIXES[Role.SWI]) or _last(files, _SUFFIXES[Role.MAGNITUDE])
     if source is None:
         raise InputError(f"{scan} has no _swi.nii.gz and no magnitude (_T2starw). Add one.")
@@ -81,10 +89,24 @@ def _read(scan: str, files: Sequence[Path]) -> Examined:
     sizes = np.bincount(truth.ravel(), minlength=max(kinds, default=0) + 1) * voxel_mm3
     return Examined(
         subject=scan, anatomy=scan.partition("_")[0], field_strength_t=None, contrasts=contrasts,
-        brain=brain, regions=np.zeros(brain.shape, np.uint8), truth=truth, kinds=kinds,
+        brain=brain, regions=_regions(scan, files, grid), truth=truth, kinds=kinds,
         diameters_mm={number: float(np.cbrt(6 * sizes[number] / np.pi)) for number in kinds},
         affine=grid.affine, frame_of_reference_uid="1.2.3",
     )
+
+
+def _regions(scan: str, files: Sequence[Path], grid: Volume) -> NDArray[np.uint8]:
+    path = _one(scan, files, _REGIONS)
+    if path is None:
+        return np.zeros(grid.spatial_shape, np.uint8)
+    regions = _on_grid(path, grid)
+    unknown = set(np.unique(regions).tolist()) - {0, *STRUCTURES}
+    if unknown:
+        raise InputError(
+            f"{path.name} holds {min(unknown):g}, which is no region (docs/regions.md has the "
+            "numbers). Correct it, or leave the file out."
+        )
+    return regions.astype(np.uint8)
 
 
 def _lesions(

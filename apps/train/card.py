@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from apps.train.evaluate import table
+from apps.train.scoring import table
 from operators.labels import LESIONS, LesionClass
 from operators.lesion_segmenter.bundle import CALIBRATION, METADATA, OPERATING_POINT, WEIGHTS
 from operators.lesion_segmenter.calibration import Logistic

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from apps.train.cohort import SPLITS, Split, case_paths, make_cohort, plan, study_paths
-from apps.train.evaluate import table
 from apps.train.publish import publish
+from apps.train.scoring import table
 from operators.lesion_segmenter.training import TrainingSettings, train
 
 SEED = 20260

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from apps.train.annotated import read_annotated
-from apps.train.evaluate import table
 from apps.train.publish import publish
+from apps.train.scoring import table
 from apps.train.subjects import as_case, save_examined
 from operators.errors import ConfigurationError, InputError, OutputError
 from operators.lesion_segmenter.bundle import INFERENCE, WEIGHTS, load_bundle

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from apps.evaluate.examination import examine_all, listing_all
 from apps.train.card import Publication, write_bundle
-from apps.train.evaluate import (
-    calibrated,
-    calibrations,
-    examine_all,
-    listing_all,
-    operating_points,
-    scores,
-)
+from apps.train.scoring import calibrated, calibrations, operating_points, scores
+from apps.train.subjects import Examined, load_examined
 from operators.lesion_segmenter.settings import LesionSettings
 
 _log = logging.getLogger("apps.train")
@@ -30,12 +26,24 @@ def publish(
 
     Study files in; the scores on `test` come back. `own_data`: see `Publication`.
     """
-    write_bundle(out, weights, Publication(recipe, own_data=own_data))
+    fitted = write_fitted(weights, out, recipe, map(load_examined, validation), own_data=own_data)
+    results = scores(examine_all(map(load_examined, test), out, LesionSettings()))
+    write_bundle(out, weights, replace(fitted, results=results))
+    points = {kind.name: round(value, 3) for kind, value in fitted.points.items()}
+    _log.info("operating points: %s", json.dumps(points))
+    return results
+
+
+def write_fitted(
+    weights: Path, out: Path, recipe: Mapping[str, Any], validation: Iterable[Examined],
+    *, own_data: str = "",
+) -> Publication:
+    """Write a bundle whose calibration and operating points are chosen on `validation`."""
+    plain = Publication(recipe, own_data=own_data)
+    write_bundle(out, weights, plain)
     listed = examine_all(validation, out, listing_all())
     models = calibrations(listed)
-    points = operating_points(calibrated(listed, models))
-    write_bundle(out, weights, Publication(recipe, points, models, own_data=own_data))
-    results = scores(examine_all(test, out, LesionSettings()))
-    write_bundle(out, weights, Publication(recipe, points, models, results, own_data))
-    _log.info("operating points: %s", json.dumps({k.name: round(v, 3) for k, v in points.items()}))
-    return results
+    fitted = replace(plain, points=operating_points(calibrated(listed, models)),
+                     calibration=models)
+    write_bundle(out, weights, fitted)
+    return fitted

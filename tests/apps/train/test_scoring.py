@@ -1,10 +1,15 @@
 import pytest
 
-from apps.train.evaluate import Examination, Found, operating_points, scores
+from apps.evaluate.examination import Examination, Found, Known
+from apps.train.scoring import operating_points, scores
 from operators.labels import LesionClass
 
 BLEED, IRON = LesionClass.MICROBLEED, LesionClass.IRON_DEPOSIT
 CALCIUM, VESSEL = LesionClass.CALCIFICATION, LesionClass.VESSEL
+
+
+def known(*objects):
+    return tuple(Known(kind, mm) for kind, mm in objects)
 
 
 def found(kind, truth, probability=0.9, mm=4.0):
@@ -16,7 +21,7 @@ def test_scores_of_a_hand_made_result():
         "a",
         (found(BLEED, BLEED), found(BLEED, CALCIUM), found(BLEED, VESSEL), found(BLEED, None),
          found(CALCIUM, CALCIUM)),
-        ((BLEED, 4.0), (BLEED, 2.0), (CALCIUM, 4.0), (CALCIUM, 5.0), (VESSEL, 3.0)),
+        known((BLEED, 4.0), (BLEED, 2.0), (CALCIUM, 4.0), (CALCIUM, 5.0), (VESSEL, 3.0)),
     )
     clean = Examination("b", (), ())
     got = scores([one, clean])
@@ -33,7 +38,7 @@ def test_scores_of_a_hand_made_result():
 def test_a_class_that_is_never_rightly_found_has_no_operating_point():
     one = Examination("a", (found(BLEED, None, 0.9), found(CALCIUM, None, 0.9),
                             found(CALCIUM, VESSEL, 0.8), found(CALCIUM, CALCIUM, 0.7)),
-                      ((CALCIUM, 4.0),))
+                      known((CALCIUM, 4.0)))
     assert operating_points([one]) == {}
 
 
@@ -42,7 +47,7 @@ def test_operating_points_part_true_from_false_per_class():
         "a",
         (found(BLEED, BLEED, 0.9), found(BLEED, VESSEL, 0.7), found(IRON, IRON, 0.6),
          found(IRON, None, 0.4)),
-        ((BLEED, 4.0), (IRON, 4.0)),
+        known((BLEED, 4.0), (IRON, 4.0)),
     )
     points = operating_points([one])
     assert points[BLEED] == pytest.approx(0.8)

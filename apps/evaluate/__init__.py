@@ -1,0 +1,1 @@
+"""How good the lesion model is on scans with a truth."""
