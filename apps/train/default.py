@@ -1,8 +1,9 @@
-"""The recipe of the default lesion model: simulate, train, choose on validation, judge on test.
+"""The recipe of the default lesion model: simulate, train, choose on validation.
 
     python -m apps.train.default --workdir DIR --label-maps DIR [--out models/lesion_segmenter]
 
 Resumes where it was broken off. Label maps: NIfTI, FreeSurfer numbers with extra-cerebral classes.
+It is judged on other heads and scanners: `lentiform simulate --split test`, `lentiform evaluate`.
 """
 
 from __future__ import annotations
@@ -13,17 +14,14 @@ from typing import Annotated, Any
 
 import typer
 
-from apps.train.cohort import SPLITS, Split, case_paths, make_cohort, plan, study_paths
+from apps.train.cohort import Split, case_paths, make_cohort, plan, study_paths
 from apps.train.publish import publish
 from apps.train.scoring import table
 from operators.lesion_segmenter.training import TrainingSettings, train
 
-SEED = 20260
-COUNTS: dict[Split, int] = {"train": 40, "validation": 10, "test": 12}
-PATCHES = TrainingSettings(steps=1500, patch=64, batch=8, learning_rate=2e-3, validate_every=1500)
-"""The first stage, on small patches around lesions."""
-SLICES = TrainingSettings(steps=4000, validate_every=1000)
-"""The second stage, on whole slices, from the weights of the first."""
+SEED = 50000
+COUNTS: dict[Split, int] = {"train": 60, "validation": 18, "test": 0}
+TRAINING = TrainingSettings(steps=9400, validate_every=1750)
 
 _log = logging.getLogger("apps.train")
 
@@ -39,19 +37,16 @@ def main(
     plans = plan(sorted(label_maps.rglob("*.nii*")), COUNTS, seed)
     cohort = workdir / "cohort"
     make_cohort(plans, cohort)
-    files = {split: case_paths(plans, cohort, split) for split in SPLITS}
-    patches = PATCHES.model_copy(update={"seed": seed})
-    slices = SLICES.model_copy(update={"seed": seed})
-    train(files["train"], workdir / "patches", patches, validation=files["validation"])
-    best = train(files["train"], workdir / "slices", slices, validation=files["validation"],
-                 initial=workdir / "patches" / "model.pt")
+    settings = TRAINING.model_copy(update={"seed": seed})
+    best = train(case_paths(plans, cohort, "train"), workdir / "run", settings,
+                 validation=case_paths(plans, cohort, "validation"))
     _log.info("best weights: step %d", best.step)
     recipe: dict[str, Any] = {
-        "seed": seed, "subjects": dict(COUNTS), "chosen_step": best.step,
-        "training": [patches.model_dump(), slices.model_dump()],
+        "seed": seed, "subjects": {"train": COUNTS["train"], "validation": COUNTS["validation"]},
+        "chosen_step": best.step, "training": [settings.model_dump()],
     }
-    results = publish(workdir / "slices" / "model.pt", out, recipe,
-                      study_paths(plans, cohort, "validation"), study_paths(plans, cohort, "test"))
+    results = publish(workdir / "run" / "model.pt", out, recipe,
+                      study_paths(plans, cohort, "validation"))
     typer.echo(table(results))
 
 

@@ -62,9 +62,7 @@ def train_on(
     }
     data = f"annotated scans of {count} subjects, {start}"
     validation = [path for subject, path in studies if subject in held]
-    results = publish(
-        work / "run" / "model.pt", bundle, recipe, validation, validation, own_data=data
-    )
+    results = publish(work / "run" / "model.pt", bundle, recipe, validation, own_data=data)
     return table(results, "annotated validation scans")
 
 

@@ -20,14 +20,14 @@ _log = logging.getLogger("apps.train")
 
 def publish(
     weights: Path, out: Path, recipe: Mapping[str, Any], validation: Sequence[Path],
-    test: Sequence[Path], *, own_data: str = "",
+    *, own_data: str = "",
 ) -> Mapping[str, float]:
-    """Write the bundle: calibration and operating points from validation, figures from test.
+    """Write the bundle: calibration, operating points and the card's figures from validation.
 
-    Study files in; the scores on `test` come back. `own_data`: see `Publication`.
+    Study files in; the scores on them come back. `own_data`: see `Publication`.
     """
     fitted = write_fitted(weights, out, recipe, map(load_examined, validation), own_data=own_data)
-    results = scores(examine_all(map(load_examined, test), out, LesionSettings()))
+    results = scores(examine_all(map(load_examined, validation), out, LesionSettings()))
     write_bundle(out, weights, replace(fitted, results=results))
     points = {kind.name: round(value, 3) for kind, value in fitted.points.items()}
     _log.info("operating points: %s", json.dumps(points))

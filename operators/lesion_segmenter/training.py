@@ -40,14 +40,12 @@ class TrainingSettings(BaseModel):
     seed: int = Field(default=1, description="Of weights, patches and variations.")
     steps: int = Field(default=1500, ge=1, description="Optimiser steps in all.")
     patch: int = Field(
-        default=192, ge=64, multiple_of=64,
-        description="Side of a patch, pixels of 1 mm. 192 holds a whole slice, so that the "
-        "normalisation statistics are those of inference: weights trained on smaller patches alone "
-        "fill whole slices with false lesions. Small patches are for a first, fast stage.",
+        default=64, ge=64, multiple_of=64,
+        description="Side of a patch, pixels of 1 mm: lesions and veins with what surrounds them.",
     )
-    batch: int = Field(default=2, ge=1, description="Patches per step.")
+    batch: int = Field(default=16, ge=1, description="Patches per step.")
     learning_rate: float = Field(
-        default=1e-3, gt=0, description="AdamW's peak; cosine decay to 1 %."
+        default=2e-3, gt=0, description="AdamW's peak; cosine decay to 1 %."
     )
     weight_decay: float = Field(default=1e-4, ge=0, description="AdamW's.")
     average: float = Field(

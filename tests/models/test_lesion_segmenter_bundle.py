@@ -53,7 +53,7 @@ def test_the_card_says_simulation_and_names_these_weights():
     assert "Trained on simulation. Not validated on patients." in card
     assert hashlib.sha256((FOLDER / "models/model.pt").read_bytes()).hexdigest() in card
     metadata = json.loads((FOLDER / "configs/metadata.json").read_text())
-    assert all(name.startswith("simulated_") for name in metadata["eval_metrics"])
+    assert all(name.startswith("simulated_validation_") for name in metadata["eval_metrics"])
     assert "not validated on patients" in metadata["training_data"]
 
 
