@@ -19,7 +19,7 @@ from apps.evaluate.store import fingerprint, place, write_text
 from apps.evaluate.tree import Scan
 from apps.map.settings import REPOSITORY
 from apps.train.subjects import as_case, save_examined
-from operators.lesion_segmenter.bundle import INFERENCE, load_bundle
+from operators.lesion_segmenter.bundle import INFERENCE
 from operators.lesion_segmenter.cases import save_case
 from operators.lesion_segmenter.settings import LesionSettings
 from operators.lesion_segmenter.training import TrainingSettings
@@ -54,12 +54,10 @@ def run_deepmir(request: Request, design: Design) -> Path:
     Resumable: what is done of it is taken from `request.out`/work. InputError where the scans
     cannot be parted.
     """
-    settings, tree = prepare(request)
+    settings, model, tree = prepare(request)
     scans = tree.scans[: design.scans]
     folds = part(scans, design.folds, design.training.seed)
-    default = request.models / "lesion_segmenter"
-    load_bundle(default)
-    bench = _bench(scans, request.out / "work", default / INFERENCE, design.training,
+    bench = _bench(scans, request.out / "work", model.folder / INFERENCE, design.training,
                    settings.lesion_segmenter)
     outcomes = tuple(_outcomes(folds, bench))
     study = Study(outcomes, tuple(folds), tree.simulated, len(scans),

@@ -29,7 +29,7 @@ def calls(monkeypatch):
     """Instead of the network: the names of the subjects it was asked for."""
     asked = []
 
-    def examine(truth, seen, bundle, settings):
+    def examine(truth, *_):
         asked.append(truth.subject)
         if truth.subject == "sub-2":
             raise StepFailed("no signal")
@@ -74,7 +74,7 @@ def test_several_processes_give_the_same(tree, plan, monkeypatch):
 def test_a_prepared_study_is_kept_until_its_files_change(tmp_path, examined, monkeypatch):
     asked = []
 
-    def once(study, name, settings):
+    def once(_, name, __):
         asked.append(name)
         return examined
     monkeypatch.setattr(from_dicom, "prepare", once)
@@ -122,7 +122,8 @@ def test_a_tree_becomes_a_page_that_says_simulated_and_names_what_was_not_assess
         assert (out / picture).stat().st_size > 1000
 
 
-def test_an_annotated_tree_is_not_held_to_the_bars_of_simulation(tree, tmp_path, calls):
+@pytest.mark.usefixtures("calls")
+def test_an_annotated_tree_is_not_held_to_the_bars_of_simulation(tree, tmp_path):
     (tree / "dataset_description.json").unlink()
     text = evaluate(Request(tree, tmp_path / "out", "x")).read_text()
     assert "The project's bars" not in text
@@ -136,5 +137,5 @@ def test_asking_for_dicom_that_is_not_there_is_refused(tree, tmp_path):
 
 def test_no_scan_at_all_is_an_error(tree, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "examine", lambda *_: NotAssessed("too thick"))
-    with pytest.raises(StepFailed, match="None of 4 scans .* too thick"):
+    with pytest.raises(StepFailed, match=r"None of 4 scans .* too thick"):
         evaluate(Request(tree, tmp_path / "out", "x"))
