@@ -57,8 +57,8 @@ def evaluate(request: Request) -> Path:
             "Correct the scans."
         )
     return write_page(
-        Evaluation(records, tree.simulated, model.identity, version("lentiform"), request.command),
-        request.out)
+        Evaluation(records, tree.simulated, tree.anatomies, model.identity, version("lentiform"),
+                   request.command), request.out)
 
 
 def prepare(request: Request) -> tuple[Settings, Bundle, Tree]:

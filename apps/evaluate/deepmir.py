@@ -34,11 +34,20 @@ _log = logging.getLogger("apps.evaluate")
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """How the networks are parted and trained; `scans` at most are taken, the first by name."""
+    """How the networks are parted and trained; `scans` at most are taken, the first by name.
+
+    Whatever `training` says, no contrast is left out at random: the arms say what is seen.
+    """
 
     training: TrainingSettings
     folds: int = 4
     scans: int = SUBJECTS
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """The training as the arms do it."""
+        return self.training.model_copy(
+            update={"drop_qsm": 0.0, "drop_t2w": 0.0, "use_magnitude": 0.0})
 
     @classmethod
     def of(cls, *, folds: int, steps: int, seed: int) -> Design:
@@ -57,14 +66,14 @@ def run_deepmir(request: Request, design: Design) -> Path:
     settings, model, tree = prepare(request)
     scans = tree.scans[: design.scans]
     folds = part(scans, design.folds, design.training.seed)
-    bench = _bench(scans, request.out / "work", model.folder / INFERENCE, design.training,
+    bench = _bench(scans, request.out / "work", model.folder / INFERENCE, design.settings,
                    settings.lesion_segmenter)
     outcomes = tuple(_outcomes(folds, bench))
     study = Study(outcomes, tuple(folds), tree.simulated, len(scans),
-                  len({scan.anatomy for scan in scans}), design.training, version("lentiform"),
+                  len({scan.anatomy for scan in scans}), design.settings, version("lentiform"),
                   request.command)
     write_text(request.out / "deepmir.json", json.dumps(as_plain(
-        {"training": design.training.model_dump(), "comparisons": comparisons(study),
+        {"training": design.settings.model_dump(), "comparisons": comparisons(study),
          "simulated": study.simulated, "software": study.software, "command": study.command,
          "folds": study.folds, "outcomes": outcomes}), indent=1) + "\n")
     path = request.out / "deepmir.md"
