@@ -85,25 +85,23 @@ def run_arm(arm: Arm, fold: Fold, bench: Bench) -> Outcome:
 
     Kept in the bench's folder; a training that was broken off goes on.
     """
-    settings = bench.training.model_copy(
-        update={"drop_qsm": 0.0, "drop_t2w": 0.0, "use_magnitude": 0.0})
-    key = fingerprint(repr((arm, fold)), settings.model_dump_json(), bench.inference,
+    key = fingerprint(repr((arm, fold)), bench.training.model_dump_json(), bench.inference,
                       bench.lesions.model_dump_json(), bench.scans,
                       *(REPOSITORY / part for part in _CODE))
     folder = bench.work / f"fold{fold.number}-{arm.contrasts}-{arm.classes}"
     path, adapter = place(folder, "outcome", key, ".json"), TypeAdapter(Outcome)
     if path.exists():
         return adapter.validate_json(path.read_bytes())
-    outcome = _train_and_test(arm, fold, bench, settings, folder / key)
+    outcome = _train_and_test(arm, fold, bench, folder / key)
     write_text(path, adapter.dump_json(outcome, indent=1).decode())
     (folder / key / "run" / CHECKPOINT).unlink(missing_ok=True)
     return outcome
 
 
 def _train_and_test(
-    arm: Arm, fold: Fold, bench: Bench, settings: TrainingSettings, folder: Path
+    arm: Arm, fold: Fold, bench: Bench, folder: Path
 ) -> Outcome:
-    cases = folder / "cases"
+    settings, cases = bench.training, folder / "cases"
     best = train(_cases(fold.train, arm, bench, cases), folder / "run", settings,
                  validation=_cases(fold.validation, arm, bench, cases))
     shutil.rmtree(cases)

@@ -13,7 +13,7 @@ from apps.evaluate.run import Plan, Record, examine_scans
 from apps.evaluate.tree import Tree, read_tree
 from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS, Settings, load_settings
 from operators.errors import InputError, OutputError, StepFailed
-from operators.lesion_segmenter.bundle import load_bundle
+from operators.lesion_segmenter.bundle import Bundle, load_bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +42,14 @@ def evaluate(request: Request) -> Path:
     asks for; StepFailed where no scan at all could be assessed; OutputError where `out` cannot be
     written.
     """
-    settings, tree = prepare(request)
+    settings, model, tree = prepare(request)
     if request.from_dicom and not any(scan.study for scan in tree.scans):
         raise InputError(
             f"{request.scans} has no folder sourcedata/sub-XX with a DICOM study, which "
             "--from-dicom asks for. Put the studies there, or leave the option out."
         )
-    bundle = request.models / "lesion_segmenter"
-    model = load_bundle(bundle)
-    plan = Plan(bundle, request.out / "work", settings, request.from_dicom, request.candidates)
+    plan = Plan(model.folder, request.out / "work", settings, request.from_dicom,
+                request.candidates)
     records = tuple(examine_scans(tree.scans, plan, jobs=request.jobs))
     if not any(one.listed for one in records):
         raise StepFailed(
@@ -58,20 +57,21 @@ def evaluate(request: Request) -> Path:
             "Correct the scans."
         )
     return write_page(
-        Evaluation(records, tree.simulated, model.identity, version("lentiform"), request.command),
-        request.out)
+        Evaluation(records, tree.simulated, tree.anatomies, model.identity, version("lentiform"),
+                   request.command), request.out)
 
 
-def prepare(request: Request) -> tuple[Settings, Tree]:
-    """Settings and tree, with a folder to write into."""
-    settings, tree = load_settings(request.config), read_tree(request.scans)
+def prepare(request: Request) -> tuple[Settings, Bundle, Tree]:
+    """Settings, model and scans, with a folder to write into."""
+    settings = load_settings(request.config)
+    model, tree = load_bundle(request.models / "lesion_segmenter"), read_tree(request.scans)
     try:
         request.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
             f"{request.out} cannot be made ({error.strerror}). Give another folder with -o."
         ) from error
-    return settings, tree
+    return settings, model, tree
 
 
 def _first(records: tuple[Record, ...]) -> str:

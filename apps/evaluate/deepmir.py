@@ -19,7 +19,7 @@ from apps.evaluate.store import fingerprint, place, write_text
 from apps.evaluate.tree import Scan
 from apps.map.settings import REPOSITORY
 from apps.train.subjects import as_case, save_examined
-from operators.lesion_segmenter.bundle import INFERENCE, load_bundle
+from operators.lesion_segmenter.bundle import INFERENCE
 from operators.lesion_segmenter.cases import save_case
 from operators.lesion_segmenter.settings import LesionSettings
 from operators.lesion_segmenter.training import TrainingSettings
@@ -34,11 +34,20 @@ _log = logging.getLogger("apps.evaluate")
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """How the networks are parted and trained; `scans` at most are taken, the first by name."""
+    """How the networks are parted and trained; `scans` at most are taken, the first by name.
+
+    Whatever `training` says, no contrast is left out at random: the arms say what is seen.
+    """
 
     training: TrainingSettings
     folds: int = 4
     scans: int = SUBJECTS
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """The training as the arms do it."""
+        return self.training.model_copy(
+            update={"drop_qsm": 0.0, "drop_t2w": 0.0, "use_magnitude": 0.0})
 
     @classmethod
     def of(cls, *, folds: int, steps: int, seed: int) -> Design:
@@ -54,19 +63,17 @@ def run_deepmir(request: Request, design: Design) -> Path:
     Resumable: what is done of it is taken from `request.out`/work. InputError where the scans
     cannot be parted.
     """
-    settings, tree = prepare(request)
+    settings, model, tree = prepare(request)
     scans = tree.scans[: design.scans]
     folds = part(scans, design.folds, design.training.seed)
-    default = request.models / "lesion_segmenter"
-    load_bundle(default)
-    bench = _bench(scans, request.out / "work", default / INFERENCE, design.training,
+    bench = _bench(scans, request.out / "work", model.folder / INFERENCE, design.settings,
                    settings.lesion_segmenter)
     outcomes = tuple(_outcomes(folds, bench))
     study = Study(outcomes, tuple(folds), tree.simulated, len(scans),
-                  len({scan.anatomy for scan in scans}), design.training, version("lentiform"),
+                  len({scan.anatomy for scan in scans}), design.settings, version("lentiform"),
                   request.command)
     write_text(request.out / "deepmir.json", json.dumps(as_plain(
-        {"training": design.training.model_dump(), "comparisons": comparisons(study),
+        {"training": design.settings.model_dump(), "comparisons": comparisons(study),
          "simulated": study.simulated, "software": study.software, "command": study.command,
          "folds": study.folds, "outcomes": outcomes}), indent=1) + "\n")
     path = request.out / "deepmir.md"

@@ -65,7 +65,7 @@ def page(study: Study) -> str:
         f"# DEEPMIR's design on {study.scans} {study.where}",
         f"**{warning}** Research software, not a medical device.",
         f"- {len(study.folds)} folds over {study.anatomies} anatomies, none of them parted\n"
-        f"- Training: `{study.training.model_dump_json()}`, no contrast left out at random\n"
+        f"- Training: `{study.training.model_dump_json()}`\n"
         f"- Software: Lentiform {study.software}\n- Command: `{study.command}`\n"
         "- Rules: docs/evaluation.md",
         "Mean ± SEM [95 % interval] over scans; Pearson's r and Bland-Altman's mean difference "
@@ -110,9 +110,14 @@ def comparisons(study: Study) -> dict[str, Difference]:
     return out
 
 
+def _interval(one: Difference) -> str:
+    lost = f" ({one.undefined:.0%} of rounds undefined)" if one.undefined else ""
+    return f"[{number(one.low)}, {number(one.high)}]{lost}"
+
+
 def _compared(study: Study) -> str:
     rows = [(name, number(one.first), number(one.second), number(one.value),
-             f"[{number(one.low)}, {number(one.high)}]")
+             _interval(one))
             for name, one in comparisons(study).items()]
     return "\n\n".join((
         "Multi-class, over all lesions. Precision is of every candidate, each model at the "

@@ -6,7 +6,7 @@ All positions are DICOM LPS, millimetres; label maps are (slice, row, column).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +77,7 @@ class Examination:
     known: tuple[Known, ...]
     slice_mm: float | None = None
     field_strength_t: float | None = None
-    dice: Mapping[LesionClass, float] | None = None
+    dice: Mapping[LesionClass, float] = field(default_factory=dict)
 
 
 def listing_all(settings: LesionSettings | None = None) -> LesionSettings:

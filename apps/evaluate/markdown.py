@@ -26,14 +26,16 @@ def ratio(one: Ratio) -> str:
 
 def averaged(one: Mean, digits: int = 3) -> str:
     """ "0.91 ± 0.02 [0.87, 0.95], n = 23": mean, standard error, interval, scans."""
-    if not one.count:
-        return f"{NONE}, n = 0"
+    if one.count < 2:
+        return f"{number(one.value, digits)}, n = {one.count}"
     spread = f" ± {number(one.sem, digits)} [{number(one.low, digits)}, {number(one.high, digits)}]"
     return f"{number(one.value, digits)}{spread}, n = {one.count}"
 
 
 def limits(one: Agreement, digits: int = 2) -> str:
     """ "-0.20 [-2.10, 1.70]": mean difference and limits of agreement."""
+    if not math.isfinite(one.difference):
+        return NONE
     low, high = number(one.low, digits), number(one.high, digits)
     return f"{number(one.difference, digits)} [{low}, {high}]"
 

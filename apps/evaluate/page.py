@@ -11,6 +11,7 @@ from typing import Any
 from apps.evaluate import sections
 from apps.evaluate.examination import Examination
 from apps.evaluate.markdown import table
+from apps.evaluate.pairing import SCORED
 from apps.evaluate.pictures import draw
 from apps.evaluate.plain import as_plain
 from apps.evaluate.published import bars
@@ -28,6 +29,7 @@ class Evaluation:
 
     records: tuple[Record, ...]
     simulated: bool
+    anatomies: int
     model: ModelIdentity
     software: str
     command: str
@@ -94,7 +96,7 @@ def _head(one: Evaluation) -> str:
     return "\n\n".join((
         f"# The lesion model on {one.where}",
         f"**{warning}** Research software, not a medical device.",
-        f"- Scans assessed: {counts}\n"
+        f"- Scans assessed: {counts}; {one.anatomies} anatomies\n"
         f"- Model: {one.model.name} {one.model.version}, SHA-256 `{one.model.sha256}`, trained on "
         f"{one.model.training_data}\n- Software: Lentiform {one.software}\n"
         f"- Command: `{one.command}`\n- Rules: docs/evaluation.md",
@@ -114,8 +116,8 @@ def _data(one: Evaluation) -> dict[str, Any]:
     ways = {way.value: {
         "figures": figures(one.listed(way)), "bars": bars(one.listed(way)),
         "groups": sections.as_groups(one.listed(way)),
-        "froc": {kind: froc(one.candidates(way), kind) for kind in sections.SCORED},
-        "calibration": {kind: reliability(one.candidates(way), kind) for kind in sections.SCORED},
+        "froc": {kind: froc(one.candidates(way), kind) for kind in SCORED},
+        "calibration": {kind: reliability(one.candidates(way), kind) for kind in SCORED},
     } for way in one.ways}
     return {"simulated": one.simulated, "model": one.model, "software": one.software,
             "command": one.command, "ways": ways, "records": one.records}

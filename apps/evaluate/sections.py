@@ -30,7 +30,7 @@ _FALSE_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 def bars_section(one: Examinations) -> str:
     """The project's bars, met or missed."""
     words = {True: "met", False: "MISSED", None: "cannot be said"}
-    rows = [(bar.name, f"{'>=' if bar.least else '<='} {bar.wanted:g}", number(bar.found),
+    rows = [(bar.name, f"{bar.sign} {bar.wanted:g}", number(bar.found),
              words[bar.met]) for bar in bars(one)]
     return "## The project's bars (simulated scans)\n\n" + table(
         ("figure, over all lesions", "wanted", "found", ""), rows)
@@ -114,9 +114,10 @@ def froc_section(one: Examinations) -> str:
     """Sensitivity at usual rates of false positives."""
     rows = []
     for kind in SCORED:
-        points = froc(one, kind)
-        at = [max((point.sensitivity for point in points if point.false_per_scan <= rate),
-                  default=0.0 if points else float("nan")) for rate in _FALSE_RATES]
+        known = class_figures(one, kind).sensitivity.whole
+        at = [max((point.sensitivity for point in froc(one, kind)
+                   if point.false_per_scan <= rate), default=0.0) if known else math.nan
+              for rate in _FALSE_RATES]
         rows.append((LESIONS[kind].name, *map(number, at)))
     return "## Sensitivity by false positives per scan\n\n" + table(
         ("class", *(f"{rate:g}" for rate in _FALSE_RATES)), rows)

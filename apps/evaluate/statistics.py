@@ -168,7 +168,7 @@ def class_figures(examinations: Sequence[Examination], kind: LesionClass) -> Cla
         counts=agreement([one.known for one in tallies], [one.listed for one in tallies]),
         volumes_mm3=agreement([one.known_mm3 for one in tallies],
                               [one.listed_mm3 for one in tallies]),
-        dice=mean([(one.dice or {}).get(kind, 0.0) for one in examinations
+        dice=mean([one.dice.get(kind, 0.0) for one in examinations
                    if any(each.kind is kind for each in one.known)]),
     )
 

@@ -45,6 +45,11 @@ class Tree:
     scans: tuple[Scan, ...]
     simulated: bool
 
+    @property
+    def anatomies(self) -> int:
+        """How many heads there are; subjects, where the tree names none."""
+        return len({scan.anatomy for scan in self.scans})
+
 
 def read_tree(folder: Path) -> Tree:
     """The scans below `folder`, in order. InputError where there is none or a table is broken."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from apps.evaluate.examination import LEAST, Examination, Found
 from apps.evaluate.pairing import SCORED
+from apps.evaluate.statistics import Ratio, called, figures
 from operators.labels import LesionClass
 from operators.lesion_segmenter.calibration import Logistic, features, fit
 from operators.lesion_segmenter.matching import Candidate, best_operating_point
@@ -66,28 +67,21 @@ def scores(examinations: Sequence[Examination]) -> dict[str, float]:
     planted objects wider than 3 mm; "calcification_called_microbleed" is a share of planted
     calcifications, "vessel_called_microbleed" a number per scan.
     """
-    scans = len(examinations)
-    found = [one for each in examinations for one in each.found]
-    planted = [one for each in examinations for one in each.known]
-    out: dict[str, float] = {"scans": scans}
-    for kind in SCORED:
+    out: dict[str, float] = {"scans": len(examinations)}
+    for kind, own in figures(examinations).items():
         name = kind.name.lower()
-        listed = [one for one in found if one.kind is kind]
-        hits = [one for one in listed if one.truth is kind]
-        sizes = [one.diameter_mm for one in planted if one.kind is kind]
-        out[f"{name}_planted"] = len(sizes)
-        out[f"{name}_sensitivity"] = _ratio(len(hits), len(sizes))
-        out[f"{name}_precision"] = _ratio(len(hits), len(listed))
-        out[f"{name}_false_positives_per_scan"] = _ratio(len(listed) - len(hits), scans)
-        out[f"{name}_sensitivity_over_3mm"] = _ratio(
-            sum(one.truth_mm > SHOWN_MM for one in hits), sum(size > SHOWN_MM for size in sizes))
-    bleeds = [one for one in found if one.kind is LesionClass.MICROBLEED]
-    out["calcification_called_microbleed"] = _ratio(
-        sum(one.truth is LesionClass.CALCIFICATION for one in bleeds),
-        sum(one.kind is LesionClass.CALCIFICATION for one in planted))
-    out["vessel_called_microbleed_per_scan"] = _ratio(
-        sum(one.truth is LesionClass.VESSEL for one in bleeds), scans)
-    return out
+        large = [one.listed is kind for each in examinations for one in each.known
+                 if one.kind is kind and one.diameter_mm > SHOWN_MM]
+        out[f"{name}_planted"] = own.sensitivity.whole
+        out[f"{name}_sensitivity"] = own.sensitivity.value
+        out[f"{name}_precision"] = own.precision.value
+        out[f"{name}_false_positives_per_scan"] = own.false_per_scan
+        out[f"{name}_sensitivity_over_3mm"] = Ratio(sum(large), len(large)).value
+    calcium, vessels = (called(examinations, kind, LesionClass.MICROBLEED)
+                        for kind in (LesionClass.CALCIFICATION, LesionClass.VESSEL))
+    out["calcification_called_microbleed"] = calcium.value
+    out["vessel_called_microbleed_per_scan"] = vessels.part / len(examinations)
+    return {name: round(value, 4) for name, value in out.items()}
 
 
 def table(results: Mapping[str, float], where: str = "simulated subjects") -> str:
@@ -95,7 +89,3 @@ def table(results: Mapping[str, float], where: str = "simulated subjects") -> st
     lines = [f"| measure ({where}) | value |", "|---|---|"]
     lines += [f"| {name.replace('_', ' ')} | {value:g} |" for name, value in results.items()]
     return "\n".join(lines)
-
-
-def _ratio(part: float, whole: float) -> float:
-    return round(part / whole, 4) if whole else float("nan")

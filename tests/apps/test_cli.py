@@ -26,10 +26,11 @@ def modules_after(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_help_loads_no_heavy_library() -> None:
+@pytest.mark.parametrize("arguments", [["--help"], ["evaluate", "--help"]])
+def test_help_loads_no_heavy_library(arguments: list[str]) -> None:
     code = (
         "from typer.testing import CliRunner; from apps.cli import app\n"
-        "assert CliRunner().invoke(app, ['--help']).exit_code == 0"
+        f"assert CliRunner().invoke(app, {arguments!r}).exit_code == 0"
     )
     assert not modules_after(code) & set(HEAVY)
 
@@ -64,6 +65,11 @@ def test_help_lists_every_exit_code_with_its_meaning() -> None:
         (["run", "EMPTY", "-o", "x" * 300], ExitCode.NOT_WRITTEN, "name too long"),
         (["run", "x" * 300, "-o", "OUT"], ExitCode.BAD_INPUT, "name too long"),
         (["inspect", "x" * 300], ExitCode.BAD_INPUT, "name too long"),
+        (["evaluate", "EMPTY", "-o", "OUT"], ExitCode.BAD_INPUT, "EMPTY"),
+        (["evaluate", "EMPTY", "-o", "OUT", "-m", "MISSING"], ExitCode.BAD_CONFIGURATION,
+         "lesion_segmenter"),
+        (["evaluate", "EMPTY", "-o", "OUT", "--config", "absent.yaml", "--design", "deepmir"],
+         ExitCode.BAD_CONFIGURATION, "absent.yaml"),
         (["simulate", "-o", "OUT", "--style", "acme"], ExitCode.BAD_CONFIGURATION, "acme"),
     ],
 )

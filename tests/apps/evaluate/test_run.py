@@ -9,14 +9,15 @@ import pytest
 
 from apps.evaluate import from_dicom, run
 from apps.evaluate.command import Request, evaluate
-from apps.evaluate.examination import Examination
+from apps.evaluate.examination import Examination, listing_all
 from apps.evaluate.from_dicom import prepare, seen_by_the_map
 from apps.evaluate.run import Plan, Way, examine_scans
 from apps.evaluate.tree import read_tree
 from apps.map.settings import DEFAULT_MODELS, load_settings
-from apps.train.subjects import Examined
+from apps.train.subjects import Examined, as_study
 from operators.errors import InputError, StepFailed
-from operators.types import NotAssessed
+from operators.lesion_segmenter.segment import segment_lesions
+from operators.types import NotAssessed, Role, Sample
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def calls(monkeypatch):
     """Instead of the network: the names of the subjects it was asked for."""
     asked = []
 
-    def examine(truth, seen, bundle, settings):
+    def examine(truth, *_):
         asked.append(truth.subject)
         if truth.subject == "sub-2":
             raise StepFailed("no signal")
@@ -74,7 +75,7 @@ def test_several_processes_give_the_same(tree, plan, monkeypatch):
 def test_a_prepared_study_is_kept_until_its_files_change(tmp_path, examined, monkeypatch):
     asked = []
 
-    def once(study, name, settings):
+    def once(_, name, __):
         asked.append(name)
         return examined
     monkeypatch.setattr(from_dicom, "prepare", once)
@@ -122,7 +123,8 @@ def test_a_tree_becomes_a_page_that_says_simulated_and_names_what_was_not_assess
         assert (out / picture).stat().st_size > 1000
 
 
-def test_an_annotated_tree_is_not_held_to_the_bars_of_simulation(tree, tmp_path, calls):
+@pytest.mark.usefixtures("calls")
+def test_an_annotated_tree_is_not_held_to_the_bars_of_simulation(tree, tmp_path):
     (tree / "dataset_description.json").unlink()
     text = evaluate(Request(tree, tmp_path / "out", "x")).read_text()
     assert "The project's bars" not in text
@@ -136,5 +138,33 @@ def test_asking_for_dicom_that_is_not_there_is_refused(tree, tmp_path):
 
 def test_no_scan_at_all_is_an_error(tree, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "examine", lambda *_: NotAssessed("too thick"))
-    with pytest.raises(StepFailed, match="None of 4 scans .* too thick"):
+    with pytest.raises(StepFailed, match=r"None of 4 scans .* too thick"):
         evaluate(Request(tree, tmp_path / "out", "x"))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_is_kept_of_a_study_gives_the_lesions_that_the_study_gives(
+    examined, monkeypatch, known
+):
+    """The steps before the lesion segmenter are stood for by what they would give."""
+    magnitude = {Role.MAGNITUDE: examined.contrasts[Role.SWI]}
+    contrasts = {role: image for role, image in examined.contrasts.items() if role is not Role.SWI}
+    study, regions = as_study(replace(examined, contrasts=magnitude | contrasts))
+    gre = study.study.series[Role.MAGNITUDE]
+    gre = replace(gre, samples=(Sample(echo_time_ms=20.0),))
+    study = replace(study, study=replace(study.study, series={Role.MAGNITUDE: gre}))
+    if not known:
+        regions = NotAssessed("no T1w")
+    monkeypatch.setattr("operators.dicom_loader.load.load_study", lambda *_, **__: study.study)
+    monkeypatch.setattr("operators.quantitative_maps.maps.add_maps", lambda one, _: one)
+    monkeypatch.setattr("operators.registration.coregister.coregister", lambda *_: study)
+    monkeypatch.setattr("operators.region_segmenter.segment.segment_regions", lambda *_: regions)
+    settings, bundle = load_settings(), DEFAULT_MODELS / "lesion_segmenter"
+    every = listing_all(settings.lesion_segmenter)
+    direct = segment_lesions(study, regions, bundle=bundle, settings=every)
+    kept, place = as_study(prepare(None, "sub-1", settings))
+    again = segment_lesions(kept, place, bundle=bundle, settings=every)
+    assert direct.lesions
+    assert [replace(one, uid="") for one in again.lesions] == [
+        replace(one, uid="") for one in direct.lesions]
+    np.testing.assert_array_equal(again.labels.array, direct.labels.array)

@@ -9,7 +9,9 @@ CALCIUM, VESSEL = LesionClass.CALCIFICATION, LesionClass.VESSEL
 
 
 def known(*objects):
-    return tuple(Known(kind, mm) for kind, mm in objects)
+    """Of (class, size) or (class, size, listed as)."""
+    return tuple(Known(kind, mm, listed=listed[0] if listed else None)
+                 for kind, mm, *listed in objects)
 
 
 def found(kind, truth, probability=0.9, mm=4.0):
@@ -21,7 +23,8 @@ def test_scores_of_a_hand_made_result():
         "a",
         (found(BLEED, BLEED), found(BLEED, CALCIUM), found(BLEED, VESSEL), found(BLEED, None),
          found(CALCIUM, CALCIUM)),
-        known((BLEED, 4.0), (BLEED, 2.0), (CALCIUM, 4.0), (CALCIUM, 5.0), (VESSEL, 3.0)),
+        known((BLEED, 4.0, BLEED), (BLEED, 2.0), (CALCIUM, 4.0, BLEED), (CALCIUM, 5.0, CALCIUM),
+              (VESSEL, 3.0, BLEED)),
     )
     clean = Examination("b", (), ())
     got = scores([one, clean])
