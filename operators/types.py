@@ -249,6 +249,7 @@ class Lesion:
     vesselness : 0 (round) to 1 (tube).
     reason : why it has this class, in words.
     uid : tracking UID, the same in SEG and SR, stable over runs on the same study.
+    features : what its probability was calibrated from.
     """
 
     index: int
@@ -263,6 +264,7 @@ class Lesion:
     vesselness: float
     reason: str
     uid: str
+    features: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class Found:
     truth_mm: float
     near: bool = False
     location: MarsCategory | None = None
+    features: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def judge(truth: Examined, labels: Labels, lesions: Sequence[Lesion]) -> Examina
             Found(one.kind, one.probability, one.vesselness, one.volume_mm3, one.mean_ppm,
                   one.reason, kinds.get(pairs.get(one.index, 0)),
                   truth.diameters_mm.get(pairs.get(one.index, 0), 0.0), one.index in near,
-                  one.location.category if one.location else None)
+                  one.location.category if one.location else None, one.features)
             for one in lesions
         ),
         known=tuple(

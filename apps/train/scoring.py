@@ -9,7 +9,7 @@ from apps.evaluate.examination import LEAST, Examination, Found
 from apps.evaluate.pairing import SCORED
 from apps.evaluate.statistics import Ratio, called, figures
 from operators.labels import LesionClass
-from operators.lesion_segmenter.calibration import Logistic, features, fit
+from operators.lesion_segmenter.calibration import Logistic, fit
 from operators.lesion_segmenter.matching import Candidate, best_operating_point
 
 SHOWN_MM = 3.0
@@ -41,8 +41,7 @@ def calibrations(examinations: Sequence[Examination]) -> dict[LesionClass, Logis
     out = {}
     for kind in SCORED:
         found = [one for each in examinations for one in each.found if one.kind is kind]
-        rows = [features(one.probability, one.volume_mm3, one.mean_ppm) for one in found]
-        fitted = fit(rows, [one.truth is kind for one in found])
+        fitted = fit([one.features for one in found], [one.truth is kind for one in found])
         if fitted is not None:
             out[kind] = fitted
     return out
@@ -55,8 +54,7 @@ def calibrated(
     def one(found: Found) -> Found:
         if found.kind not in models:
             return found
-        row = features(found.probability, found.volume_mm3, found.mean_ppm)
-        return replace(found, probability=models[found.kind].probability(row))
+        return replace(found, probability=models[found.kind].probability(found.features))
     return [replace(each, found=tuple(map(one, each.found))) for each in examinations]
 
 

@@ -1,8 +1,9 @@
 """From what the network says of a candidate to the probability that it is one.
 
-The network judges pixels. How sure a whole candidate is depends on its size and its susceptibility
-too: false candidates are small, or lie at the brain's rim where QSM is unknown. One logistic
-regression per class, fitted on validation subjects, kept in the bundle's metadata.
+The network judges pixels. How sure a whole candidate is depends on its size, susceptibility, shape
+and place too: false candidates are small, are tubes, do not stand out of an iron-rich nucleus, or
+lie at the brain's rim where QSM is unknown. One logistic regression per class, fitted on validation
+subjects, kept in the bundle's metadata: a second stage that rejects mimics.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-FEATURES = ("log_odds", "log_volume", "mean_ppm", "unknown_ppm")
-"""Network log-odds, ln(volume / mm3), mean susceptibility (0 where unknown), 1 where unknown."""
+FEATURES = ("log_odds", "log_volume", "mean_ppm", "contrast_ppm", "unknown_ppm", "vesselness",
+            "rim")
+"""Network log-odds; ln(volume / mm3); mean susceptibility, and that above the surroundings (0 where
+unknown); 1 where unknown; 0 ball to 1 tube; 1 at the brain's surface, falling by e in 4 mm."""
+RIM_MM = 4.0
 LOG_ODDS_LIMIT, PPM_LIMIT = 8.0, 0.25
 RIDGE = 2.0
 """Weight of the squared coefficients on standardised features: few lesions, so a strong one."""
@@ -42,12 +46,18 @@ class Logistic:
         return cls(float(stored["intercept"]), tuple(float(stored[name]) for name in FEATURES))
 
 
-def features(probability: float, volume_mm3: float, mean_ppm: float | None) -> tuple[float, ...]:
-    """What the regression sees of a candidate; see `FEATURES`."""
+def features(
+    probability: float, volume_mm3: float, mean_ppm: float | None, contrast_ppm: float | None,
+    vesselness: float, depth_mm: float,
+) -> tuple[float, ...]:
+    """What the regression sees of a candidate; see `FEATURES`. `depth_mm`: below the surface."""
     odds = np.log(max(probability, 1e-9) / max(1 - probability, 1e-9))
-    ppm = 0.0 if mean_ppm is None else float(np.clip(mean_ppm, -PPM_LIMIT, PPM_LIMIT))
+    mean, contrast = (
+        0.0 if value is None else float(np.clip(value, -PPM_LIMIT, PPM_LIMIT))
+        for value in (mean_ppm, contrast_ppm))
     return (float(np.clip(odds, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT)), float(np.log(volume_mm3)),
-            ppm, float(mean_ppm is None))
+            mean, contrast, float(contrast_ppm is None), vesselness,
+            float(np.exp(-depth_mm / RIM_MM)))
 
 
 def fit(rows: Sequence[Sequence[float]], true: Sequence[bool]) -> Logistic | None:

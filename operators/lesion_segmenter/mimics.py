@@ -136,6 +136,19 @@ def vesselness(component: Component, darkness: Array, spacing_mm: Sequence[float
     return float(np.clip(1 - along / middle, 0, 1))
 
 
+def depth_mm(component: Component, brain: NDArray[np.bool_], spacing_mm: Sequence[float]) -> float:
+    """Distance of a lesion's centre from the nearest voxel outside the brain, at most `REACH_MM`.
+
+    `brain` is (slice, row, column); beyond the volume counts as inside.
+    """
+    box, offset = _surroundings(component, brain.shape, spacing_mm)
+    outside = np.argwhere(~brain[box])
+    if not len(outside):
+        return REACH_MM
+    away = (outside + offset - np.asarray(component.centroid)) * np.asarray(spacing_mm)
+    return float(min(np.linalg.norm(away, axis=1).min(), REACH_MM))
+
+
 def _surroundings(
     component: Component, shape: Sequence[int], spacing_mm: Sequence[float]
 ) -> tuple[tuple[slice, slice, slice], NDArray[np.intp]]:

@@ -18,6 +18,7 @@ from operators.lesion_segmenter.inference import make_runner, predict
 from operators.lesion_segmenter.location import locate
 from operators.lesion_segmenter.mimics import (
     Evidence,
+    depth_mm,
     known_values,
     name_lesion,
     susceptibility_contrast,
@@ -120,7 +121,7 @@ class _Judge:
         settings: LesionSettings,
     ) -> None:
         self.study, self.regions, self.model, self.settings = study, regions, model, settings
-        self.grid = study.brain
+        self.grid, self.brain = study.brain, brain
         self.qsm = images.get(Role.QSM)
         self.darkness = -scale_contrast(images[Role.SWI], brain, Role.SWI, self.grid.spacing)
         self.points = _operating_points(model, settings)
@@ -130,14 +131,17 @@ class _Judge:
     def lesion(self, part: Component, maps: Array) -> Lesion | None:
         """The lesion, its index still 0; None below the operating point or not nameable."""
         mean, peak = self._susceptibility(part)
-        probability = self._probability(part, mean)
-        if probability < self.points[part.kind]:
-            return None
         spacing = self.grid.spacing
         contrast = None
         if self.qsm is not None:
             contrast = susceptibility_contrast(part, self.qsm, spacing)
         tube = vesselness(part, self.darkness, spacing)
+        seen = features(part.probability, part.volume_mm3, mean, contrast, tube,
+                        depth_mm(part, self.brain, spacing))
+        calibration = self.model.calibration.get(part.kind)
+        probability = calibration.probability(seen) if calibration else part.probability
+        if probability < self.points[part.kind]:
+            return None
         place = self._location(part)
         evidence = Evidence(part.kind, _runner_up(part, maps), contrast, tube,
                             part.diameter_mm, place)
@@ -151,14 +155,8 @@ class _Judge:
             index=0, kind=kind, location=place, volume_mm3=part.volume_mm3,
             diameter_mm=part.diameter_mm, centroid_lps_mm=centroid, mean_ppm=mean, peak_ppm=peak,
             probability=probability, vesselness=tube, reason=why,
-            uid=tracking_uid(self.study.study.uid, kind, centroid),
+            uid=tracking_uid(self.study.study.uid, kind, centroid), features=seen,
         )
-
-    def _probability(self, part: Component, mean_ppm: float | None) -> float:
-        calibration = self.model.calibration.get(part.kind)
-        if calibration is None:
-            return part.probability
-        return calibration.probability(features(part.probability, part.volume_mm3, mean_ppm))
 
     def _leave_out(self, part: Component, at_lps_mm: tuple[float, float, float], why: str) -> None:
         if part.kind is LesionClass.IRON_DEPOSIT:

@@ -4,7 +4,9 @@ import pytest
 from operators.labels import LesionClass, Side, structure
 from operators.lesion_segmenter.components import Component
 from operators.lesion_segmenter.mimics import (
+    REACH_MM,
     Evidence,
+    depth_mm,
     name_lesion,
     susceptibility_contrast,
     vesselness,
@@ -34,6 +36,16 @@ def lesion_at_centre(image, spacing):
         voxels, LesionClass.MICROBLEED, 0.9, len(voxels) * float(np.prod(spacing)), 4.0,
         tuple(voxels.mean(axis=0)),
     )
+
+
+@pytest.mark.parametrize("spacing", GRIDS)
+def test_depth_is_the_way_from_the_centre_to_the_brains_surface(spacing):
+    points = field_of(spacing)
+    lesion = lesion_at_centre(partial_volume(np.linalg.norm(points, axis=-1), 1.5), spacing)
+    for wall_mm in (3.0, 6.0):
+        assert depth_mm(lesion, points[..., 2] < wall_mm, spacing) == pytest.approx(
+            wall_mm, abs=spacing[2])
+    assert depth_mm(lesion, np.ones(points.shape[:3], bool), spacing) == REACH_MM
 
 
 @pytest.mark.parametrize("spacing", GRIDS)
