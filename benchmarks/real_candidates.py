@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.train.evaluate import LEAST, listing_all
+from apps.evaluate.examination import LEAST, listing_all
 from apps.train.subjects import Examined, as_study
 from benchmarks.qsm_7t import CROPS, DATA, maps, read_crop
 from operators.brain_mask import brain_mask
