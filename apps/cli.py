@@ -189,16 +189,15 @@ def evaluate(
     """Measure the lesion model on scans with a truth: OUT/evaluation.md, .json and pictures."""
     from apps.evaluate.command import Request, command_line
     from apps.evaluate.command import evaluate as evaluate_scans
+    from apps.evaluate.deepmir import Design, run_deepmir
     from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS
 
     request = Request(scans, out, command_line(), models or DEFAULT_MODELS,
                       config or DEFAULT_CONFIG, from_dicom, candidates, jobs)
-    if design is None:
-        typer.echo(f"page: {evaluate_scans(request)}")
-        return
-    from apps.evaluate.deepmir import Design, run_deepmir
-
-    page = run_deepmir(request, Design.of(folds=folds, steps=steps, seed=seed))
+    if design is DesignName.DEEPMIR:
+        page = run_deepmir(request, Design.of(folds=folds, steps=steps, seed=seed))
+    else:
+        page = evaluate_scans(request)
     typer.echo(f"page: {page}")
 
 

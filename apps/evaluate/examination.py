@@ -131,10 +131,10 @@ def judge(truth: Examined, labels: Labels, lesions: Sequence[Lesion]) -> Examina
         {one.index: (one.kind, np.array(one.centroid_lps_mm))
          for one in lesions if one.index not in matched},
     )
-    spacing = np.linalg.norm(truth.affine[:3, :3], axis=0)
     listed_as = {true: by_index[number].kind for number, true in pairs.items()}
     return Examination(
         subject=truth.subject,
+<<<<<<< HEAD
         found=tuple(
             Found(one.kind, one.probability, one.vesselness, one.volume_mm3, one.mean_ppm,
                   one.reason, kinds.get(pairs.get(one.index, 0)),
@@ -150,8 +150,37 @@ def judge(truth: Examined, labels: Labels, lesions: Sequence[Lesion]) -> Examina
             for number in here
         ),
         slice_mm=float(spacing[0]), field_strength_t=truth.field_strength_t,
+=======
+        found=tuple(_found(one, truth, pairs.get(one.index), one.index in near) for one in lesions),
+        known=tuple(_known(number, places[number], truth, listed_as.get(number),
+                           number in near.values()) for number in here),
+        slice_mm=float(_spacing_mm(truth)[0]), field_strength_t=truth.field_strength_t,
+>>>>>>> hA
         dice=_dices(inside, labels, lesions, kinds),
     )
+
+
+def _found(one: Lesion, truth: Examined, match: int | None, near: bool) -> Found:
+    return Found(
+        one.kind, one.probability, one.vesselness, one.volume_mm3, one.mean_ppm, one.reason,
+        truth.kinds[match] if match else None, truth.diameters_mm[match] if match else 0.0, near,
+        one.location.category if one.location else None,
+    )
+
+
+def _known(
+    number: int, voxels: NDArray[np.intp], truth: Examined, listed: LesionClass | None, near: bool
+) -> Known:
+    spacing = _spacing_mm(truth)
+    place = locate(voxels.mean(axis=0).tolist(), truth.regions, spacing.tolist(),
+                   reach_mm=LesionSettings().location_reach_mm)
+    return Known(truth.kinds[number], truth.diameters_mm[number],
+                 len(voxels) * float(np.prod(spacing)), place.category if place else None,
+                 listed, near)
+
+
+def _spacing_mm(truth: Examined) -> Point:
+    return np.asarray(np.linalg.norm(truth.affine[:3, :3], axis=0))
 
 
 def _dices(
@@ -176,14 +205,6 @@ def _places(labels: Labels, numbers: Sequence[int]) -> dict[int, NDArray[np.intp
         box = boxes[number - 1]
         out[number] = np.argwhere(labels[box] == number) + [side.start for side in box]
     return out
-
-
-def _category(
-    centre: Point, regions: NDArray[np.uint8], spacing_mm: Point
-) -> MarsCategory | None:
-    place = locate(centre.tolist(), regions, spacing_mm.tolist(),
-                   reach_mm=LesionSettings().location_reach_mm)
-    return place.category if place else None
 
 
 def _to_lps(index: Point, affine: Point) -> Point:

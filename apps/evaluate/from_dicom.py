@@ -12,7 +12,7 @@ from apps.map.settings import REPOSITORY, Settings
 from apps.train.subjects import Examined, load_examined, save_examined
 from operators.errors import LentiformError
 from operators.lesion_segmenter.normalise import CHANNELS
-from operators.types import NotAssessed, RegionMap, Role
+from operators.types import CoregisteredStudy, NotAssessed, RegionMap, Role
 
 _ROOMS = ("dicom_loader", "quantitative_maps", "registration", "region_segmenter",
           "lesion_segmenter/segment.py", "brain_mask.py", "types.py", "labels.py")
@@ -67,6 +67,12 @@ def prepare(study: Path, name: str, settings: Settings) -> Examined | NotAssesse
     source = susceptibility_source(registered, settings.lesion_segmenter)
     if isinstance(source, NotAssessed):
         return source
+    return _as_examined(name, registered, regions, source)
+
+
+def _as_examined(
+    name: str, registered: CoregisteredStudy, regions: RegionMap | NotAssessed, source: Role
+) -> Examined:
     images = {role: registered.contrasts[role] for role in CHANNELS if role in registered.contrasts}
     images[Role.SWI] = registered.contrasts[source]
     brain = regions.brain if isinstance(regions, RegionMap) else registered.brain

@@ -295,5 +295,5 @@ def _check_split(learn: Sequence[Case], held: Sequence[Case]) -> None:
     both = {case.subject for case in learn} & {case.subject for case in held}
     if both:
         raise InputError(f"{len(both)} subjects are both in training and in validation. Part them.")
-    if not any((case.classes == LesionClass.MICROBLEED).any() for case in learn):
-        raise InputError("No training case has a microbleed. Check the masks' labels.")
+    if not any(np.isin(case.classes, SCORED).any() for case in learn):
+        raise InputError("No training case has a lesion. Check the masks' labels.")

@@ -92,11 +92,13 @@ def test_a_subject_in_training_and_validation_is_refused(files, tmp_path):
         train(files, tmp_path / "a", SMALL, validation=files[2:])
 
 
-def test_cases_without_a_microbleed_are_refused(tmp_path):
+def test_cases_without_a_lesion_are_refused(tmp_path):
     paths = [tmp_path / "x.case.npz", tmp_path / "y.case.npz"]
     for path in paths:
-        save_case(toy(path.name, path.name, bleeds=0), path)
-    with pytest.raises(InputError, match="No training case has a microbleed"):
+        case = toy(path.name, path.name, bleeds=0)
+        case.classes[...] = 0
+        save_case(case, path)
+    with pytest.raises(InputError, match="No training case has a lesion"):
         train(paths, tmp_path / "a", SMALL)
 
 
