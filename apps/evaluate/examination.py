@@ -134,28 +134,10 @@ def judge(truth: Examined, labels: Labels, lesions: Sequence[Lesion]) -> Examina
     listed_as = {true: by_index[number].kind for number, true in pairs.items()}
     return Examination(
         subject=truth.subject,
-<<<<<<< HEAD
-        found=tuple(
-            Found(one.kind, one.probability, one.vesselness, one.volume_mm3, one.mean_ppm,
-                  one.reason, kinds.get(pairs.get(one.index, 0)),
-                  truth.diameters_mm.get(pairs.get(one.index, 0), 0.0), one.index in near,
-                  one.location.category if one.location else None, one.features)
-            for one in lesions
-        ),
-        known=tuple(
-            Known(kinds[number], truth.diameters_mm[number],
-                  len(places[number]) * float(np.prod(spacing)),
-                  _category(places[number].mean(axis=0), truth.regions, spacing),
-                  listed_as.get(number), number in near.values())
-            for number in here
-        ),
-        slice_mm=float(spacing[0]), field_strength_t=truth.field_strength_t,
-=======
         found=tuple(_found(one, truth, pairs.get(one.index), one.index in near) for one in lesions),
         known=tuple(_known(number, places[number], truth, listed_as.get(number),
                            number in near.values()) for number in here),
         slice_mm=float(_spacing_mm(truth)[0]), field_strength_t=truth.field_strength_t,
->>>>>>> hA
         dice=_dices(inside, labels, lesions, kinds),
     )
 
@@ -164,7 +146,7 @@ def _found(one: Lesion, truth: Examined, match: int | None, near: bool) -> Found
     return Found(
         one.kind, one.probability, one.vesselness, one.volume_mm3, one.mean_ppm, one.reason,
         truth.kinds[match] if match else None, truth.diameters_mm[match] if match else 0.0, near,
-        one.location.category if one.location else None,
+        one.location.category if one.location else None, one.features,
     )
 
 
