@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=25, help="per epoch")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    os.environ["nnUNet_n_proc_DA"] = "0"  # augmentation in this process; its planner wants 1
+    os.environ["nnUNet_n_proc_DA"] = "0"  # noqa: SIM112  in this process; its planner wants 1
 
     class nnUNetTrainer(stock.nnUNetTrainer):  # noqa: N801
         """Epochs until time is up; the learning rate falls with the share of time that is gone."""

@@ -46,19 +46,22 @@ class Parameters:
     """What counts as a lesion.
 
     `darkness`: share of the local mean that every voxel of a spot lacks. `symmetry`, `roundness`:
-    least of each; roundness is the ratio of the axes in the slice, 1 a disc. `blood_ppm`: least
+    least of each; roundness is the ratio of axes, 1 a ball, 0 a tube. `blood_ppm`: least
     susceptibility above the surroundings of blood and iron; at or below minus it, calcium.
+    `depth_mm`: least distance of a spot's voxels from the brain's edge.
     """
 
-    darkness: float = 0.2
+    darkness: float = 0.25
     symmetry: float = 0.1
     roundness: float = 0.5
     blood_ppm: float = 0.03
+    depth_mm: float = 0.0
 
 
 GRID = {
-    "darkness": (0.15, 0.25, 0.35), "symmetry": (0.03, 0.06, 0.1, 0.15, 0.22, 0.3, 0.4),
-    "roundness": (0.3, 0.45, 0.6, 0.7), "blood_ppm": (0.0, 0.02, 0.04, 0.07, 0.1),
+    "darkness": (0.25, 0.35, 0.45), "symmetry": (0.02, 0.05, 0.1, 0.2, 0.3, 0.45),
+    "roundness": (0.3, 0.45, 0.6, 0.7), "blood_ppm": (0.0, 0.03, 0.06, 0.1, 0.15),
+    "depth_mm": (0.0, 2.0, 4.0),
 }
 
 
@@ -69,6 +72,7 @@ class Spot:
     part: Component
     symmetry: float
     roundness: float
+    depth_mm: float
     contrast_ppm: float | None
     place: Structure | None
 
@@ -77,7 +81,8 @@ def radial_symmetry(image: Array, brain: NDArray[np.bool_], spacing_mm: Sequence
     """Symmetry of dark round spots, about 0 to 1, of (slice, row, column), per slice.
 
     `image` is in shares of the local mean. Only the pixels that gradients point away from get
-    votes: bright spots are of no interest.
+    votes: bright spots are of no interest. The largest over radii where the paper sums, since a
+    spot has one size.
     """
     from scipy import ndimage
 
@@ -89,7 +94,7 @@ def radial_symmetry(image: Array, brain: NDArray[np.bool_], spacing_mm: Sequence
     unit = [part[voters] / strength for part in across]
     pixel_mm = float(np.mean(spacing_mm[1:]))
     radii = sorted({max(1, round(radius / pixel_mm)) for radius in RADII_MM})
-    total = np.zeros(image.shape, np.float32)
+    largest = np.zeros(image.shape, np.float32)
     for radius in radii:
         row, column = (np.clip(np.rint(at - radius * way).astype(int), 0, limit - 1)
                        for at, way, limit in zip(voters[1:], unit, image.shape[1:], strict=True))
@@ -98,8 +103,9 @@ def radial_symmetry(image: Array, brain: NDArray[np.bool_], spacing_mm: Sequence
                          for each in (None, strength))
         most = MOST_ORIENTED.get(radius, MOST_ORIENTED_ELSE)
         raw = weight / most * (np.minimum(votes, most) / most) ** STRICTNESS
-        total += ndimage.gaussian_filter(raw, (0, 0.25 * radius, 0.25 * radius))
-    return np.where(brain, total / len(radii), 0).astype(np.float32)
+        smooth = ndimage.gaussian_filter(raw, (0, 0.25 * radius, 0.25 * radius))
+        np.maximum(largest, smooth.astype(np.float32), out=largest)
+    return np.where(brain, largest, 0).astype(np.float32)
 
 
 def spots(examined: Examined, darkness: float) -> list[Spot]:
@@ -119,6 +125,7 @@ def _spots(examined: Examined, image: Array, symmetry: Array, darkness: float) -
 
     spacing = _spacing_mm(examined)
     seeds = symmetry > SEED
+    depth = ndimage.distance_transform_edt(examined.brain, sampling=spacing)
     near = ndimage.distance_transform_edt(~seeds, sampling=spacing) <= REACH_MM
     labels, _ = ndimage.label(examined.brain & near & (image < -darkness), np.ones((3, 3, 3)))
     found = []
@@ -126,13 +133,14 @@ def _spots(examined: Examined, image: Array, symmetry: Array, darkness: float) -
         voxels = np.argwhere(labels[box] == number) + [side.start for side in box]
         volume = len(voxels) * float(np.prod(spacing))
         if volume >= LEAST_MM3:
-            found.append(_spot(examined, voxels, volume, symmetry, spacing))
+            found.append(_spot(examined, voxels, volume, symmetry, depth))
     return found
 
 
 def _spot(
-    examined: Examined, voxels: NDArray, volume: float, symmetry: Array, spacing: Sequence[float]
+    examined: Examined, voxels: NDArray, volume: float, symmetry: Array, depth: NDArray
 ) -> Spot:
+    spacing = _spacing_mm(examined)
     mean = voxels.mean(axis=0)
     peak = float(symmetry[tuple(voxels.T)].max())
     part = Component(voxels, LesionClass.MICROBLEED, peak, volume, diameter_mm(voxels, spacing),
@@ -142,20 +150,25 @@ def _spot(
     place = None
     if examined.regions.any():
         place = locate(mean, examined.regions, spacing, reach_mm=LOCATION_REACH_MM)
-    return Spot(part, peak, _roundness(voxels, spacing), contrast, place)
+    shallow = float(depth[tuple(voxels.T)].min())
+    return Spot(part, peak, _roundness(voxels, spacing), shallow, contrast, place)
 
 
 def _roundness(voxels: NDArray, spacing_mm: Sequence[float]) -> float:
-    """Short over long axis in the slice plane; a pixel's own width counts, so that one is round."""
-    points = voxels[:, 1:] * np.asarray(spacing_mm[1:])
-    spread = np.atleast_2d(np.cov(points.T, bias=True)) + np.diag(np.square(spacing_mm[1:]) / 12)
-    short, long = np.linalg.eigvalsh(spread)
-    return float(np.sqrt(short / long))
+    """Middle over long axis in space, or short over long in the slice, whichever is less.
+
+    A voxel's own width counts, so that a single one is as round as it is.
+    """
+    spread = np.atleast_2d(np.cov((voxels * np.asarray(spacing_mm)).T, bias=True))
+    spread = spread + np.diag(np.square(spacing_mm) / 12)
+    space, plane = np.linalg.eigvalsh(spread), np.linalg.eigvalsh(spread[1:, 1:])
+    return float(np.sqrt(min(space[1] / space[2], plane[0] / plane[1])))
 
 
 def name_spot(spot: Spot, parameters: Parameters) -> LesionClass | None:
     """The class by the rules; None: no lesion. Without QSM its sign is not asked for."""
-    if spot.symmetry < parameters.symmetry or spot.roundness < parameters.roundness:
+    if (spot.symmetry < parameters.symmetry or spot.roundness < parameters.roundness
+            or spot.depth_mm < parameters.depth_mm):
         return None
     contrast = spot.contrast_ppm
     if contrast is not None and contrast <= -max(parameters.blood_ppm, 1e-6):
