@@ -58,14 +58,14 @@ local mean in the brain, QSM in units of 0.15 ppm from the brain's median; about
 QSM and T2w may be missing (zero): training left them out at times. A gradient-echo magnitude may
 stand for SWI. Output: five probabilities per pixel.
 
-A lesion's probability comes from the network's log-odds, the lesion's volume and its mean
-susceptibility by one logistic regression per class, fitted on the validation subjects (simulated,
+A lesion's probability comes from the network's log-odds and the lesion's volume, susceptibility,
+shape and depth by one logistic regression per class, fitted on the validation subjects (simulated,
 half of them with more lesions than the population has). Operating point per class, chosen on the
 same subjects for the best F1 at no more than 0.5 false lesions of a class per scan: {points}.
 
 ## Performance
 
-On 60 simulated test subjects (other heads, other seeds, other scanners), from DICOM through the
+On simulated test subjects (other heads, other seeds, other scanners), from DICOM through the
 application's steps, and beside published figures: docs/lesion-model/evaluation.md, which
 `lentiform evaluate` writes.
 
