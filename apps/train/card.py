@@ -14,7 +14,13 @@ from typing import Any
 
 from apps.train.scoring import table
 from operators.labels import LESIONS, LesionClass
-from operators.lesion_segmenter.bundle import CALIBRATION, METADATA, OPERATING_POINT, WEIGHTS
+from operators.lesion_segmenter.bundle import (
+    CALIBRATION,
+    METADATA,
+    OPERATING_POINT,
+    WEIGHTS,
+    WITHOUT_QSM,
+)
 from operators.lesion_segmenter.calibration import Logistic
 from operators.lesion_segmenter.components import LESION_CLASSES
 
@@ -60,7 +66,8 @@ stand for SWI. Output: five probabilities per pixel.
 
 A lesion's probability comes from the network's log-odds and the lesion's volume, susceptibility,
 shape and depth by one logistic regression per class, fitted on the validation subjects (simulated,
-half of them with more lesions than the population has). Operating point per class, chosen on the
+half of them with more lesions than the population has), and by another for studies without QSM,
+fitted on the same subjects without theirs. Operating point per class, chosen on the
 same subjects for the best F1 at no more than 0.5 false lesions of a class per scan: {points}.
 
 ## Performance
@@ -144,6 +151,7 @@ class Publication:
     recipe: Mapping[str, Any]
     points: Mapping[LesionClass, float] = field(default_factory=dict)
     calibration: Mapping[LesionClass, Logistic] = field(default_factory=dict)
+    calibration_without_qsm: Mapping[LesionClass, Logistic] = field(default_factory=dict)
     results: Mapping[str, float] = field(default_factory=dict)
     own_data: str = ""
 
@@ -195,8 +203,8 @@ def _metadata(what: Publication) -> dict[str, Any]:
         "data_source": what.own_data or "simulated (apps/phantom)", "data_type": "numpy",
         "intended_use": "Research software, not a medical device.",
         "training_data": what.own_data or TRAINING_DATA, OPERATING_POINT: what.operating_point(),
-        CALIBRATION: {kind.name.lower(): model.as_plain()
-                      for kind, model in what.calibration.items()},
+        CALIBRATION: _plain(what.calibration),
+        WITHOUT_QSM: _plain(what.calibration_without_qsm),
         "recipe": dict(what.recipe),
         "eval_metrics": {f"{'' if what.own_data else 'simulated_'}validation_{name}": value
                          for name, value in what.results.items() if math.isfinite(value)},
@@ -215,3 +223,7 @@ def _metadata(what: Publication) -> dict[str, Any]:
             }},
         },
     }
+
+
+def _plain(models: Mapping[LesionClass, Logistic]) -> dict[str, dict[str, float]]:
+    return {kind.name.lower(): model.as_plain() for kind, model in models.items()}

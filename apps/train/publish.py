@@ -12,8 +12,9 @@ from typing import Any
 from apps.evaluate.examination import examine_all, listing_all
 from apps.train.card import Publication, write_bundle
 from apps.train.scoring import calibrated, calibrations, operating_points, scores
-from apps.train.subjects import Examined, load_examined
+from apps.train.subjects import Array, Examined, load_examined
 from operators.lesion_segmenter.settings import LesionSettings
+from operators.types import Role
 
 _log = logging.getLogger("apps.train")
 
@@ -41,9 +42,20 @@ def write_fitted(
     """Write a bundle whose calibration and operating points are chosen on `validation`."""
     plain = Publication(recipe, own_data=own_data)
     write_bundle(out, weights, plain)
-    listed = examine_all(validation, out, listing_all())
+    listed, bare = [], []
+    for subject in validation:
+        listed += examine_all([subject], out, listing_all())
+        bare += examine_all([without_qsm(subject)], out, listing_all())
     models = calibrations(listed)
-    fitted = replace(plain, points=operating_points(calibrated(listed, models)),
-                     calibration=models)
+    fitted = replace(
+        plain, points=operating_points(calibrated(listed, models)), calibration=models,
+        calibration_without_qsm=calibrations(bare))
     write_bundle(out, weights, fitted)
     return fitted
+
+
+def without_qsm(subject: Examined) -> Examined:
+    """The subject as it would be had no QSM been made."""
+    kept: dict[Role, Array] = {
+        role: image for role, image in subject.contrasts.items() if role is not Role.QSM}
+    return replace(subject, contrasts=kept)

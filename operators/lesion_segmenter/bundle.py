@@ -23,6 +23,8 @@ INFERENCE = "configs/inference.json"
 WEIGHTS = "models/model.pt"
 CALIBRATION = "calibration"
 """Key in metadata.json: per lesion class, the regression that makes its probability; optional."""
+WITHOUT_QSM = "calibration_without_qsm"
+"""Key in metadata.json: the same for studies that have no QSM; optional."""
 OPERATING_POINT = "operating_point"
 """Key in metadata.json: least probability per lesion class, chosen on validation subjects."""
 
@@ -31,13 +33,15 @@ OPERATING_POINT = "operating_point"
 class Bundle:
     """A model folder that was found complete.
 
-    `operating_point` is the least probability per lesion class, `calibration` what makes it.
+    `operating_point` is the least probability per lesion class, `calibration` what makes it, and
+    `calibration_without_qsm` what makes it where the study has no QSM.
     """
 
     folder: Path
     identity: ModelIdentity
     operating_point: Mapping[LesionClass, float]
     calibration: Mapping[LesionClass, Logistic]
+    calibration_without_qsm: Mapping[LesionClass, Logistic]
 
     def network(self) -> nn.Module:
         """The network with its weights, in evaluation mode. ConfigurationError if they disagree."""
@@ -72,14 +76,16 @@ def load_bundle(folder: Path) -> Bundle:
         points = {kind: float(metadata[OPERATING_POINT][kind.name.lower()])
                   for kind in (LesionClass.MICROBLEED, LesionClass.IRON_DEPOSIT,
                                LesionClass.CALCIFICATION)}
-        calibration = {LesionClass[name.upper()]: Logistic.from_plain(stored)
-                       for name, stored in metadata.get(CALIBRATION, {}).items()}
+        calibration, without_qsm = (
+            {LesionClass[name.upper()]: Logistic.from_plain(stored)
+             for name, stored in metadata.get(key, {}).items()}
+            for key in (CALIBRATION, WITHOUT_QSM))
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(
             f"{METADATA} in {folder} lacks {error}; wanted: name, version, training_data and "
             f"{OPERATING_POINT} with one probability per lesion class."
         ) from error
-    return Bundle(folder, identity, points, calibration)
+    return Bundle(folder, identity, points, calibration, without_qsm)
 
 
 def _build(config: dict[str, Any], folder: Path) -> nn.Module:

@@ -138,7 +138,10 @@ class _Judge:
         tube = vesselness(part, self.darkness, spacing)
         seen = features(part.probability, part.volume_mm3, mean, contrast, tube,
                         depth_mm(part, self.brain, spacing))
-        calibration = self.model.calibration.get(part.kind)
+        model = self.model
+        calibration = (
+            model.calibration if self.qsm is not None else model.calibration_without_qsm
+        ).get(part.kind)
         probability = calibration.probability(seen) if calibration else part.probability
         if probability < self.points[part.kind]:
             return None

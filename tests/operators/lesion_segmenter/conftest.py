@@ -117,7 +117,7 @@ def rule_bundle(monkeypatch, tmp_path):
 
     identity = ModelIdentity("rule", "0", "0" * 64, "none")
     points = {kind: 0.5 for kind in segment.LESION_CLASSES}
-    bundle = RuleBundle(tmp_path, identity, points, {})
+    bundle = RuleBundle(tmp_path, identity, points, {}, {})
     monkeypatch.setattr(segment, "load_bundle", lambda _: bundle)
     monkeypatch.setattr(segment, "make_runner", lambda *_: Runner("rule", runner))
     return tmp_path

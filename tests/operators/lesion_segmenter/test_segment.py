@@ -5,6 +5,8 @@ import pytest
 
 from apps.map.settings import DEFAULT_CONFIG, load_settings
 from operators.labels import LesionClass
+from operators.lesion_segmenter import segment
+from operators.lesion_segmenter.calibration import FEATURES, Logistic
 from operators.lesion_segmenter.segment import segment_lesions
 from operators.lesion_segmenter.settings import LesionSettings
 from operators.types import LesionMap, NotAssessed, Role
@@ -34,6 +36,20 @@ def test_a_planted_bleed_is_listed_with_place_size_and_susceptibility(head, rule
     assert lesion.probability == pytest.approx(0.9, abs=1e-6)
     assert lesion.vesselness < 0.6
     assert result.engine == "rule"
+
+
+def test_probability_comes_from_the_regression_for_what_the_study_has(
+    head, rule_bundle, monkeypatch
+):
+    head.plant((12, 30, 20), 2.6, 0.4)
+    sure, doubtful = (Logistic(odds, (0.0,) * len(FEATURES)) for odds in (4.0, 1.0))
+    bundle = replace(segment.load_bundle(None),
+                     calibration={LesionClass.MICROBLEED: sure},
+                     calibration_without_qsm={LesionClass.MICROBLEED: doubtful})
+    monkeypatch.setattr(segment, "load_bundle", lambda _: bundle)
+    for roles, odds in (((Role.SWI, Role.QSM), 4.0), ((Role.SWI,), 1.0)):
+        (lesion,) = run(head, rule_bundle, study=head.study(roles)).lesions
+        assert lesion.probability == pytest.approx(1 / (1 + np.exp(-odds)))
 
 
 def test_calcium_is_told_by_its_sign(head, rule_bundle):
