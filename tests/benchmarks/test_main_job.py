@@ -60,7 +60,7 @@ def test_the_stock_bundle_is_the_same_network_slice_by_slice():
     from operators.lesion_segmenter.network import LesionNet
 
     torch.manual_seed(0)
-    network = LesionNet(levels=(4, 4, 4, 4, 4, 4, 4), groups=2).eval()
+    network = LesionNet(levels=(4, 4, 4, 4, 4, 4, 4)).eval()
     generator = np.random.default_rng(0)
     swi = generator.uniform(500, 1500, (11, 70, 50)).astype(np.float32)
     with torch.no_grad():

@@ -54,6 +54,7 @@ def test_openvino_gives_what_torch_gives(network, precision):
 @pytest.mark.parametrize("engine", ["auto", "openvino"])
 def test_without_openvino_torch_runs_and_a_warning_says_so(network, monkeypatch, caplog, engine):
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    monkeypatch.setattr(inference, "_computes_bf16", lambda: True)
     caplog.set_level("WARNING", logger="operators")
     runner = make_runner(network, engine)
     assert runner.name == "torch fp32"
