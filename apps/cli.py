@@ -121,11 +121,8 @@ def simulate(
 ) -> None:
     """Write one simulated subject as a DICOM study with its truth beside it, or a cohort."""
     if subjects:
-        import logging
-
         from apps.train.simulated import Cohort, simulate_cohort
 
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
         cohort = Cohort(subjects, seed, split, label_maps, style, series)
         simulate_cohort(out, cohort, jobs=jobs)
         typer.echo(f"cohort: {out}")

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.labels import LesionClass
+from operators.lesion_segmenter.components import LESION_CLASSES
 from operators.lesion_segmenter.matching import match
 from operators.types import Lesion
 
 Labels = NDArray[np.integer]
 Point = NDArray[np.float64]
-SCORED = (LesionClass.MICROBLEED, LesionClass.IRON_DEPOSIT, LesionClass.CALCIFICATION)
+SCORED = LESION_CLASSES
 NEAR_MM = 5.0
 """Centres this close match by the secondary criterion, as in the evaluation of MicrobleedNet."""
 

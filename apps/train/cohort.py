@@ -82,16 +82,11 @@ def read_anatomy(head: Path | None) -> Anatomy:
 
 
 def make_cohort(
-    plans: Sequence[Plan], folder: Path, *, share: tuple[int, int] = (0, 1),
+    plans: Sequence[Plan], folder: Path, *,
     read_head: Callable[[Path | None], Anatomy] = read_anatomy,
 ) -> None:
-    """Simulate what is not there yet: `folder`/<split>/<head>-<seed>.case.npz, and .study.npz.
-
-    `share` (i, n) makes every n-th head's subjects from the i-th, so that n processes can share
-    the work.
-    """
-    heads = sorted({one.head_name for one in plans})[share[0]::share[1]]
-    for head in heads:
+    """Simulate what is not there yet: `folder`/<split>/<head>-<seed>.case.npz, and .study.npz."""
+    for head in sorted({one.head_name for one in plans}):
         waiting = [one for one in plans
                    if one.head_name == head and not _paths(one, folder)[0].exists()]
         if not waiting:

@@ -45,7 +45,8 @@ def write_fitted(
     listed, bare = [], []
     for subject in validation:
         listed += examine_all([subject], out, listing_all())
-        bare += examine_all([without_qsm(subject)], out, listing_all())
+        bare += (examine_all([without_qsm(subject)], out, listing_all())
+                 if Role.QSM in subject.contrasts else listed[-1:])
     models = calibrations(listed)
     fitted = replace(
         plain, points=operating_points(calibrated(listed, models)), calibration=models,

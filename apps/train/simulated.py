@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import csv
 import json
-import logging
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -25,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from apps.evaluate.progress import shown
 from apps.train.cohort import SITES, Plan, Split, make_subject, part_heads, read_anatomy
 from apps.train.subjects import Examined
 from operators.errors import ConfigurationError
@@ -38,7 +37,6 @@ _SUFFIX = {Role.SWI: "swi", Role.QSM: "Chimap", Role.T2W: "space-swi_T2w",
            Role.MAGNITUDE: "part-mag_T2starw"}
 _OF_THE_LNC = (Role.FA, Role.DWI, Role.CBF, Role.ASL)
 _COLUMNS = ("participant_id", "anatomy", "seed", "style", "field_strength_t", "slice_thickness_mm")
-_log = logging.getLogger("apps.train")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +63,8 @@ def simulate_cohort(out: Path, cohort: Cohort, *, jobs: int = 1) -> None:
     _describe(out, cohort, rows)
     waiting = [(number, plan, style) for number, (plan, style) in enumerate(_plans(cohort), 1)
                if not (out / _name(number)).exists()]
-    _log.info("%d of %d subjects to simulate", len(waiting), cohort.subjects)
-    for done, name in enumerate(_each(out, waiting, cohort.series, jobs), 1):
-        _log.info("%s (%d of %d)", name, done, len(waiting))
+    for _ in shown(_each(out, waiting, cohort.series, jobs), len(waiting), "subject"):
+        pass
 
 
 def _plans(cohort: Cohort) -> Iterator[tuple[Plan, str]]:
@@ -121,19 +118,13 @@ def _each(
     out: Path, waiting: Sequence[tuple[int, Plan, str]], series: str, jobs: int
 ) -> Iterator[str]:
     """Names of subjects as they are done."""
-    from tqdm import tqdm
-
-    bar = tqdm(total=len(waiting), unit="subject", disable=not sys.stderr.isatty())
     spawn = get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_one_thread) as pool:
         running = [pool.submit(_make, out, *one, series) for one in waiting]
         try:
-            for future in as_completed(running):
-                bar.update()
-                yield future.result()
-        except BaseException:
+            yield from (future.result() for future in as_completed(running))
+        finally:
             pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _one_thread() -> None:

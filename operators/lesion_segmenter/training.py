@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from operators.errors import ConfigurationError, InputError
 from operators.labels import LesionClass
 from operators.lesion_segmenter.cases import Case, load_case
-from operators.lesion_segmenter.components import components
+from operators.lesion_segmenter.components import LESION_CLASSES, components
 from operators.lesion_segmenter.inference import make_runner, predict, to_channels_last
 from operators.lesion_segmenter.matching import Candidate, best_operating_point, match
 from operators.lesion_segmenter.normalise import CHANNELS
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 CHECKPOINT, WEIGHTS, LOG = "checkpoint.pt", "model.pt", "log.jsonl"
-SCORED = (LesionClass.MICROBLEED, LesionClass.IRON_DEPOSIT, LesionClass.CALCIFICATION)
 
 _log = logging.getLogger(__name__)
 
@@ -130,14 +129,14 @@ def split_cases(
 def validate(network: nn.Module, cases: Sequence[Case], step: int, loss: float) -> Validation:
     """Lesion-wise scores of a network on whole cases with all their contrasts."""
     runner = make_runner(network)
-    found: dict[LesionClass, list[Candidate]] = {kind: [] for kind in SCORED}
-    positives = dict.fromkeys(SCORED, 0)
+    found: dict[LesionClass, list[Candidate]] = {kind: [] for kind in LESION_CLASSES}
+    positives = dict.fromkeys(LESION_CLASSES, 0)
     for case in cases:
         inputs = case.inputs[: len(CHANNELS)].astype(np.float32)
         maps = predict(inputs, runner, slices_per_batch=8)
         parts = components(maps, case.brain, case.spacing_mm,
                            voxel_probability=0.5, min_volume_mm3=2.0)
-        for kind in SCORED:
+        for kind in LESION_CLASSES:
             truth = np.where(case.classes == kind, case.instances, 0)
             own = [part for part in parts if part.kind is kind]
             predicted = np.zeros(truth.shape, np.int32)
@@ -148,7 +147,7 @@ def validate(network: nn.Module, cases: Sequence[Case], step: int, loss: float) 
             found[kind] += [Candidate(part.probability, number in pairs)
                             for number, part in enumerate(own, start=1)]
     best = {kind.name.lower(): best_operating_point(found[kind], positives[kind])
-            for kind in SCORED}
+            for kind in LESION_CLASSES}
     return Validation(step, loss, {name: f1 for name, (_, f1) in best.items()},
                       {name: point for name, (point, _) in best.items()})
 
@@ -295,5 +294,5 @@ def _check_split(learn: Sequence[Case], held: Sequence[Case]) -> None:
     both = {case.subject for case in learn} & {case.subject for case in held}
     if both:
         raise InputError(f"{len(both)} subjects are both in training and in validation. Part them.")
-    if not any(np.isin(case.classes, SCORED).any() for case in learn):
+    if not any(np.isin(case.classes, LESION_CLASSES).any() for case in learn):
         raise InputError("No training case has a lesion. Check the masks' labels.")
