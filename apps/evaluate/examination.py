@@ -55,7 +55,8 @@ class Found:
 class Known:
     """An object that the truth holds; `listed` is the class it was listed as, None if it was not.
 
-    `near`: see `Found`. `location` is None where the regions do not say.
+    `near`: see `Found`. `location` is None where the regions do not say. `planted`: what a
+    simulator calls it.
     """
 
     kind: LesionClass
@@ -64,6 +65,7 @@ class Known:
     location: MarsCategory | None = None
     listed: LesionClass | None = None
     near: bool = False
+    planted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ def _known(
                    reach_mm=LesionSettings().location_reach_mm)
     return Known(truth.kinds[number], truth.diameters_mm[number],
                  len(voxels) * float(np.prod(spacing)), place.category if place else None,
-                 listed, near)
+                 listed, near, truth.planted.get(number, ""))
 
 
 def _spacing_mm(truth: Examined) -> Point:

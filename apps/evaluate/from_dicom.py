@@ -15,7 +15,7 @@ from operators.lesion_segmenter.normalise import CHANNELS
 from operators.types import CoregisteredStudy, NotAssessed, RegionMap, Role
 
 _ROOMS = ("dicom_loader", "quantitative_maps", "registration", "region_segmenter",
-          "lesion_segmenter/segment.py", "brain_mask.py", "types.py", "labels.py")
+          "lesion_segmenter/source.py", "brain_mask.py", "types.py", "labels.py")
 _SECTIONS: Any = {
     "dicom_loader": True, "quantitative_maps": True, "registration": True,
     "region_segmenter": True,
@@ -53,7 +53,7 @@ def prepare(study: Path, name: str, settings: Settings) -> Examined | NotAssesse
     takes for it; the brain is the one inside which it seeks. NotAssessed says what stopped it.
     """
     from operators.dicom_loader.load import load_study
-    from operators.lesion_segmenter.segment import susceptibility_source
+    from operators.lesion_segmenter.source import susceptibility_source
     from operators.quantitative_maps.maps import add_maps
     from operators.region_segmenter.segment import segment_regions
     from operators.registration.coregister import coregister

@@ -18,6 +18,7 @@ from apps.evaluate.statistics import (
     confusion,
     figures,
     froc,
+    mimics,
     reliability,
 )
 from operators.labels import LESIONS, LesionClass
@@ -143,8 +144,14 @@ def confusion_section(one: Examinations) -> str:
     head = [*LesionClass, None]
     rows = [(_name(kind, "nothing there"), str(counts.total()),
              *(str(counts[name]) for name in head)) for kind, counts in seen.items()]
-    return "## What was listed as what\n\n" + table(
-        ("known", "in all", *(_name(kind, "not listed") for kind in head)), rows)
+    columns = ("in all", *(_name(kind, "not listed") for kind in head))
+    parts = ["## What was listed as what", table(("known", *columns), rows)]
+    planted = [(name.replace("_", " "), str(counts.total()), *(str(counts[kind]) for kind in head))
+               for name, counts in mimics(one).items()]
+    if planted:
+        parts += ["Of the known VESSEL, by what was planted:",
+                  table(("planted", *columns), planted)]
+    return "\n\n".join(parts)
 
 
 def _name(kind: LesionClass | None, nothing: str) -> str:

@@ -244,6 +244,18 @@ def confusion(
     return table
 
 
+def mimics(
+    examinations: Sequence[Examination],
+) -> dict[str, Counter[LesionClass | None]]:
+    """What a simulator planted that is no lesion -> what it was listed as."""
+    table: dict[str, Counter[LesionClass | None]] = {}
+    for one in examinations:
+        for known in one.known:
+            if known.planted and known.kind is LesionClass.VESSEL:
+                table.setdefault(known.planted, Counter())[known.listed] += 1
+    return dict(sorted(table.items()))
+
+
 def called(
     examinations: Sequence[Examination], kind: LesionClass, name: LesionClass
 ) -> Ratio:

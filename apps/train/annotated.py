@@ -7,7 +7,8 @@ in the tree itself or below its derivatives:
     sub-01_Chimap.nii.gz                   QSM in ppm; may be missing
     sub-01_T2w.nii.gz                      may be missing
     sub-01_label-brain_mask.nii.gz         on the grid of SWI
-    sub-01_seg-lesions_dseg.nii.gz, .tsv   lesion numbers on that grid; columns index, abbreviation
+    sub-01_seg-lesions_dseg.nii.gz, .tsv   lesion numbers on that grid; columns index, abbreviation;
+                                           and planted, what a simulator calls each
     sub-01_label-CMB_mask.nii.gz, ...      or, without a dseg, a mask per class
     sub-01_seg-regions_dseg.nii.gz         numbers of operators.labels.STRUCTURES; may be missing
 
@@ -84,14 +85,14 @@ def read_scan(scan: str, files: Sequence[Path]) -> Examined:
     if brain_path is None:
         raise InputError(f"{scan} has no _label-brain_mask.nii.gz. `lentiform run` makes one.")
     brain = _on_grid(brain_path, grid) > 0
-    truth, kinds = _lesions(scan, files, grid)
+    truth, kinds, planted = _lesions(scan, files, grid)
     voxel_mm3 = float(np.prod(grid.spacing))
     sizes = np.bincount(truth.ravel(), minlength=max(kinds, default=0) + 1) * voxel_mm3
     return Examined(
         subject=scan, anatomy=scan.partition("_")[0], field_strength_t=None, contrasts=contrasts,
         brain=brain, regions=_regions(scan, files, grid), truth=truth, kinds=kinds,
         diameters_mm={number: float(np.cbrt(6 * sizes[number] / np.pi)) for number in kinds},
-        affine=grid.affine, frame_of_reference_uid="1.2.3",
+        affine=grid.affine, frame_of_reference_uid="1.2.3", planted=planted,
     )
 
 
@@ -111,12 +112,12 @@ def _regions(scan: str, files: Sequence[Path], grid: Volume) -> NDArray[np.uint8
 
 def _lesions(
     scan: str, files: Sequence[Path], grid: Volume
-) -> tuple[NDArray[np.uint16], Mapping[int, LesionClass]]:
-    """Lesion numbers on the grid, and the class of each that is there."""
+) -> tuple[NDArray[np.uint16], Mapping[int, LesionClass], Mapping[int, str]]:
+    """Lesion numbers on the grid, the class of each that is there, and what was planted there."""
     numbered = _one(scan, files, _NUMBERS)
     if numbered is not None:
         truth = _on_grid(numbered, grid).astype(np.uint16)
-        named = _names(numbered)
+        named, planted = _names(numbered)
         there = np.unique(truth[truth > 0]).tolist()
         unnamed = [number for number in there if number not in named]
         if unnamed:
@@ -124,8 +125,9 @@ def _lesions(
                 f"{numbered.name} holds lesion {unnamed[0]}, which its .tsv does not name. Add a "
                 "row with index and abbreviation."
             )
-        return truth, {number: named[number] for number in there}
-    return _from_masks(scan, files, grid)
+        return (truth, {number: named[number] for number in there},
+                {number: planted[number] for number in there if number in planted})
+    return (*_from_masks(scan, files, grid), {})
 
 
 def _from_masks(
@@ -155,13 +157,14 @@ def _from_masks(
     return truth, {number: kind for number, kind in kinds.items() if number in there}
 
 
-def _names(numbered: Path) -> dict[int, LesionClass]:
-    """Class per lesion number, from the table beside the image."""
+def _names(numbered: Path) -> tuple[dict[int, LesionClass], dict[int, str]]:
+    """Class per lesion number, from the table beside the image, and what was planted if told."""
     table = numbered.with_name(numbered.name.split(".")[0] + ".tsv")
     try:
         with table.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
-        return {int(row["index"]): _CLASSES[row["abbreviation"]] for row in rows}
+        return ({int(row["index"]): _CLASSES[row["abbreviation"]] for row in rows},
+                {int(row["index"]): row["planted"] for row in rows if row.get("planted")})
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise InputError(
             f"{table.name} beside {numbered.name} cannot be used ({error}). Wanted: columns index "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import shutil
@@ -16,10 +15,12 @@ from apps.train.scoring import table
 from operators.labels import LESIONS, LesionClass
 from operators.lesion_segmenter.bundle import (
     CALIBRATION,
+    CANDIDATES,
     METADATA,
     OPERATING_POINT,
     WEIGHTS,
     WITHOUT_QSM,
+    weights_digest,
 )
 from operators.lesion_segmenter.calibration import Logistic
 from operators.lesion_segmenter.components import LESION_CLASSES
@@ -64,8 +65,10 @@ local mean in the brain, QSM in units of 0.15 ppm from the brain's median; about
 QSM and T2w may be missing (zero): training left them out at times. A gradient-echo magnitude may
 stand for SWI. Output: five probabilities per pixel.
 
-A lesion's probability comes from the network's log-odds and the lesion's volume, susceptibility,
-shape and depth by one logistic regression per class, fitted on the validation subjects (simulated,
+A second stage, a 3D network of 0.38 million parameters, looks at 24 mm about each candidate
+and says what it is, if anything; it learned from what the first found in the training subjects. A
+lesion's probability comes from the log-odds of both and the lesion's volume, susceptibility, shape
+and depth by one logistic regression per class, fitted on the validation subjects (simulated,
 half of them with more lesions than the population has), and by another for studies without QSM,
 fitted on the same subjects without theirs. Operating point per class, chosen on the
 same subjects for the best F1 at no more than 0.5 false lesions of a class per scan: {points}.
@@ -91,15 +94,15 @@ These are figures on simulated lesions. They say nothing about sensitivity in pa
 - No stroke, haemorrhage larger than a microbleed, tumour or metastasis in training.
 - Without QSM, calcification cannot be told from a microbleed by its sign.
 - Slices thicker than 4 mm were not in training.
-- One training run, one seed: small differences mean nothing.
+- One seed: small differences mean nothing.
 
 ## Recipe
 
     python -m apps.train.default --workdir DIR --label-maps DIR
 
 {remarks}
-Seed {seed}; simulator and recipe of Lentiform {software}; SHA-256 of `models/model.pt`:
-`{digest}`.
+Seed {seed}; simulator and recipe of Lentiform {software}; SHA-256 of `models/model.pt`
+and `models/candidates.pt`, one after the other: `{digest}`.
 
 Training settings per stage:
 
@@ -132,7 +135,8 @@ so new scans will show less.
 
 ## Recipe
 
-`lentiform train`, seed {seed}, Lentiform {software}; SHA-256 of `models/model.pt`: `{digest}`.
+`lentiform train`, seed {seed}, Lentiform {software}; SHA-256 of the files in
+`models`, one after the other: `{digest}`.
 
 ```json
 {training}
@@ -161,12 +165,20 @@ class Publication:
                 for kind in LESION_CLASSES}
 
 
-def write_bundle(out: Path, weights: Path, what: Publication) -> None:
-    """Copy the weights into the bundle and write metadata.json and the model card around them."""
+def write_bundle(
+    out: Path, weights: Path, what: Publication, candidates: Path | None = None
+) -> None:
+    """Copy the weights into the bundle and write metadata.json and the model card around them.
+
+    `candidates`: weights of the second stage; None leaves the bundle without one.
+    """
     for part in ("configs", "models", "docs"):
         (out / part).mkdir(parents=True, exist_ok=True)
-    if weights.resolve() != (out / WEIGHTS).resolve():
-        shutil.copyfile(weights, out / WEIGHTS)
+    if candidates is None:
+        (out / CANDIDATES).unlink(missing_ok=True)
+    for source, target in ((weights, WEIGHTS), (candidates, CANDIDATES)):
+        if source is not None and source.resolve() != (out / target).resolve():
+            shutil.copyfile(source, out / target)
     (out / METADATA).write_text(json.dumps(_metadata(what), indent=2) + "\n", encoding="utf-8")
     (out / "docs/README.md").write_text(_card(out, what), encoding="utf-8")
 
@@ -181,7 +193,7 @@ def _card(out: Path, what: Publication) -> str:
         points=", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in chosen.items()),
         table=table(what.results, "annotated validation scans" if what.own_data
                     else "simulated subjects"), seed=recipe["seed"], software=version("lentiform"),
-        digest=hashlib.sha256((out / WEIGHTS).read_bytes()).hexdigest(),
+        digest=weights_digest(out),
         training=json.dumps(recipe["training"], indent=1), remarks=recipe.get("remarks", ""),
     )
 

@@ -126,7 +126,7 @@ def make_subject(
         one.seed, anatomy=anatomy, protocol=protocol, burden=draw_burden(one.split, generator),
         scanner_swi=bool(generator.random() < 0.3),
     )
-    return subject, examine(subject, generator)
+    return subject, examine(subject, generator, own_mask=one.split != "test")
 
 
 def _make(one: Plan, anatomy: Anatomy, folder: Path) -> None:

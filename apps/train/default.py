@@ -17,11 +17,13 @@ import typer
 from apps.train.cohort import Split, case_paths, make_cohort, plan, study_paths
 from apps.train.publish import publish
 from apps.train.scoring import table
+from operators.lesion_segmenter.candidate_training import CandidateSettings, train_candidates
 from operators.lesion_segmenter.training import TrainingSettings, train
 
 SEED = 50000
 COUNTS: dict[Split, int] = {"train": 60, "validation": 18, "test": 0}
 TRAINING = TrainingSettings(steps=9400, validate_every=1750)
+SECOND_STAGE = CandidateSettings(steps=1500)
 
 _log = logging.getLogger("apps.train")
 
@@ -41,12 +43,17 @@ def main(
     best = train(case_paths(plans, cohort, "train"), workdir / "run", settings,
                  validation=case_paths(plans, cohort, "validation"))
     _log.info("best weights: step %d", best.step)
+    again = SECOND_STAGE.model_copy(update={"seed": seed})
+    train_candidates(case_paths(plans, cohort, "train"), workdir / "run", again,
+                     first_stage=workdir / "run" / "model.pt",
+                     validation=case_paths(plans, cohort, "validation"))
     recipe: dict[str, Any] = {
         "seed": seed, "subjects": {"train": COUNTS["train"], "validation": COUNTS["validation"]},
-        "chosen_step": best.step, "training": [settings.model_dump()],
+        "chosen_step": best.step, "training": [settings.model_dump(), again.model_dump()],
     }
     results = publish(workdir / "run" / "model.pt", out, recipe,
-                      study_paths(plans, cohort, "validation"))
+                      study_paths(plans, cohort, "validation"),
+                      candidates=workdir / "run" / "candidates.pt")
     typer.echo(table(results))
 
 

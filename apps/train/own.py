@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from apps.train.annotated import read_annotated
+from apps.evaluate.tree import read_tree
 from apps.train.publish import publish
 from apps.train.scoring import table
 from apps.train.subjects import as_case, save_examined
 from operators.errors import ConfigurationError, InputError, OutputError
-from operators.lesion_segmenter.bundle import INFERENCE, WEIGHTS, load_bundle
+from operators.lesion_segmenter.bundle import CANDIDATES, INFERENCE, WEIGHTS, load_bundle
+from operators.lesion_segmenter.candidate_training import WEIGHTS as SECOND
+from operators.lesion_segmenter.candidate_training import CandidateSettings, train_candidates
 from operators.lesion_segmenter.cases import save_case
+from operators.lesion_segmenter.training import WEIGHTS as MODEL
 from operators.lesion_segmenter.training import TrainingSettings, train
 
 _log = logging.getLogger("apps.train")
@@ -45,25 +48,49 @@ def train_on(
         seed=seed, steps=steps, validate_every=max(1, min(300, steps // 4)),
         learning_rate=1e-3 if scratch else 3e-4,
     )
-    best = train(
-        [path for subject, path in cases if subject not in held], work / "run", settings,
-        validation=[path for subject, path in cases if subject in held],
-        initial=None if scratch else default / WEIGHTS,
-    )
+    learn = [path for head, path in cases if head not in held]
+    validate = [path for head, path in cases if head in held]
+    best = train(learn, work / "run", settings, validation=validate,
+                 initial=None if scratch else default / WEIGHTS)
     _log.info("best weights: step %d", best.step)
+    again = CandidateSettings(
+        seed=seed, steps=max(1, steps // 3), learning_rate=2e-3 if scratch else 5e-4)
+    candidates = _second_stage(learn, validate, work / "run", again,
+                               None if scratch else default / CANDIDATES)
     (bundle / INFERENCE).parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(default / INFERENCE, bundle / INFERENCE)
-    count = len({subject for subject, _ in cases})
+    subjects = {"train": _subjects(learn), "validation": _subjects(validate)}
     start = "from scratch" if scratch else "from default weights, which learned from simulation"
     recipe: dict[str, Any] = {
-        "seed": seed, "subjects": {"train": count - len(held), "validation": len(held)},
-        "chosen_step": best.step, "training": [settings.model_dump()],
+        "seed": seed, "subjects": subjects,
+        "chosen_step": best.step, "training": [settings.model_dump(), again.model_dump()],
         "remarks": f"Trained {start}.",
     }
-    data = f"annotated scans of {count} subjects, {start}"
-    validation = [path for subject, path in studies if subject in held]
-    results = publish(work / "run" / "model.pt", bundle, recipe, validation, own_data=data)
+    data = f"annotated scans of {sum(subjects.values())} subjects, {start}"
+    validation = [path for head, path in studies if head in held]
+    results = publish(work / "run" / MODEL, bundle, recipe, validation,
+                      candidates=candidates, own_data=data)
     return table(results, "annotated validation scans")
+
+
+def _subjects(cases: list[Path]) -> int:
+    """How many subjects the case files are of: names begin with sub-..., sessions follow."""
+    return len({path.name.split(".")[0].partition("_")[0] for path in cases})
+
+
+def _second_stage(
+    learn: list[Path], held: list[Path], run: Path, settings: CandidateSettings,
+    initial: Path | None,
+) -> Path | None:
+    """Weights of the second stage; `initial` where the scans give it nothing to learn from."""
+    known = initial if initial is not None and initial.is_file() else None
+    try:
+        train_candidates(learn, run, settings, first_stage=run / MODEL, validation=held,
+                         initial=known)
+    except InputError as error:
+        _log.warning("The second stage was not trained: %s", error)
+        return known
+    return run / SECOND
 
 
 def _must_be_same_scans(work: Path, cases: list[Path]) -> None:
@@ -80,16 +107,19 @@ def _must_be_same_scans(work: Path, cases: list[Path]) -> None:
 def _prepare(
     dataset: Path, work: Path, seed: int
 ) -> tuple[set[str], list[tuple[str, Path]], list[tuple[str, Path]]]:
-    """Study and case files of all scans by subject, and the subjects kept for validation."""
-    scans = read_annotated(dataset)
-    subjects = sorted({one.anatomy for one in scans})
-    if len(subjects) < 2:
+    """Heads kept for validation, and study and case files of all scans by head.
+
+    A head is a subject, or what participants.tsv calls the anatomy that simulated ones share.
+    """
+    scans = [scan.read() for scan in read_tree(dataset).scans]
+    heads = sorted({one.anatomy for one in scans})
+    if len(heads) < 2:
         raise InputError(
-            f"{dataset} holds {len(subjects)} subject; training takes at least 2, one of them to "
+            f"{dataset} holds {len(heads)} subject; training takes at least 2, one of them to "
             "validate on. Annotate more."
         )
-    order = np.random.default_rng(seed).permutation(len(subjects))
-    held = {subjects[i] for i in order[: max(1, round(len(subjects) / 5))]}
+    order = np.random.default_rng(seed).permutation(len(heads))
+    held = {heads[i] for i in order[: max(1, round(len(heads) / 5))]}
     try:
         work.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -21,15 +21,17 @@ _log = logging.getLogger("apps.train")
 
 def publish(
     weights: Path, out: Path, recipe: Mapping[str, Any], validation: Sequence[Path],
-    *, own_data: str = "",
+    *, candidates: Path | None = None, own_data: str = "",
 ) -> Mapping[str, float]:
     """Write the bundle: calibration, operating points and the card's figures from validation.
 
-    Study files in; the scores on them come back. `own_data`: see `Publication`.
+    Study files in; the scores on them come back. `candidates`: weights of the second stage.
+    `own_data`: see `Publication`.
     """
-    fitted = write_fitted(weights, out, recipe, map(load_examined, validation), own_data=own_data)
+    fitted = write_fitted(weights, out, recipe, map(load_examined, validation),
+                          candidates=candidates, own_data=own_data)
     results = scores(examine_all(map(load_examined, validation), out, LesionSettings()))
-    write_bundle(out, weights, replace(fitted, results=results))
+    write_bundle(out, weights, replace(fitted, results=results), candidates)
     points = {kind.name: round(value, 3) for kind, value in fitted.points.items()}
     _log.info("operating points: %s", json.dumps(points))
     return results
@@ -37,11 +39,11 @@ def publish(
 
 def write_fitted(
     weights: Path, out: Path, recipe: Mapping[str, Any], validation: Iterable[Examined],
-    *, own_data: str = "",
+    *, candidates: Path | None = None, own_data: str = "",
 ) -> Publication:
     """Write a bundle whose calibration and operating points are chosen on `validation`."""
     plain = Publication(recipe, own_data=own_data)
-    write_bundle(out, weights, plain)
+    write_bundle(out, weights, plain, candidates)
     listed, bare = [], []
     for subject in validation:
         listed += examine_all([subject], out, listing_all())
@@ -51,7 +53,7 @@ def write_fitted(
     fitted = replace(
         plain, points=operating_points(calibrated(listed, models)), calibration=models,
         calibration_without_qsm=calibrations(bare))
-    write_bundle(out, weights, fitted)
+    write_bundle(out, weights, fitted, candidates)
     return fitted
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.phantom.types import Planted, Subject
+from operators.brain_mask import brain_mask
 from operators.labels import LesionClass
 from operators.lesion_segmenter.cases import CASE_CHANNELS, Case, make_case
 from operators.quantitative_maps.maps import add_maps
 from operators.quantitative_maps.settings import QuantitativeMapsSettings
+from operators.region_segmenter.segment import whole_brain
 from operators.types import (
     Acquisition,
     CoregisteredStudy,
@@ -46,7 +48,8 @@ _UNITS = {Role.QSM: Unit.PPM}
 class Examined:
     """One subject after maps and registration, with the truth on the same grid.
 
-    `kinds` and `diameters_mm` are per number in `truth`; `regions` are all zero where unknown.
+    `kinds` and `diameters_mm` are per number in `truth`, `planted` is what a simulator calls it;
+    `regions` are all zero where unknown.
     """
 
     subject: str
@@ -60,17 +63,19 @@ class Examined:
     diameters_mm: Mapping[int, float]
     affine: NDArray[np.float64]
     frame_of_reference_uid: str
+    planted: Mapping[int, str] = field(default_factory=dict)
 
 
-def examine(subject: Subject, generator: np.random.Generator) -> Examined:
+def examine(
+    subject: Subject, generator: np.random.Generator, *, own_mask: bool = False
+) -> Examined:
     """Compute SWI and QSM as the product does and bring T2w onto the grid.
 
     Registration is stood for by the true transform with an error of 0.3 mm (standard deviation per
     axis), what the rigid tools left in trials. The brain mask is the true one, in half of the
-    subjects off by a millimetre.
+    subjects off by a millimetre; with `own_mask` half of the subjects have one like the product's,
+    which takes in bone and leaves out gyri.
     """
-    from scipy import ndimage
-
     study = add_maps(_study(subject), QuantitativeMapsSettings())
     grid = subject.truth.brain
     contrasts = {role: np.asarray(study.series[role].volumes[-1].array, np.float32)
@@ -78,11 +83,9 @@ def examine(subject: Subject, generator: np.random.Generator) -> Examined:
     shift = generator.normal(0, 0.3, 3)
     t2w = subject.images[Role.T2W]
     contrasts[Role.T2W] = onto(t2w.volumes[0], grid, shift, t2w.motion)
-    brain = np.asarray(grid.array, bool)
-    change = generator.choice((0, 0, -1, 1))
-    if change:
-        edit = ndimage.binary_erosion if change < 0 else ndimage.binary_dilation
-        brain = edit(brain, np.ones((1, 3, 3)))
+    brain = _nearly(grid, generator)
+    if own_mask and generator.random() < 0.5:
+        brain = _outlined(grid, study.series[Role.MAGNITUDE].volumes[0], generator)
     planted = {one.index: one for one in subject.truth.planted}
     return Examined(
         subject=f"{subject.anatomy}-{subject.seed}", anatomy=subject.anatomy,
@@ -92,17 +95,51 @@ def examine(subject: Subject, generator: np.random.Generator) -> Examined:
         kinds={number: CLASSES[one.kind] for number, one in planted.items()},
         diameters_mm={number: one.diameter_mm for number, one in planted.items()},
         affine=grid.affine, frame_of_reference_uid=grid.frame_of_reference_uid or "1.2.3",
+        planted={number: one.kind.value for number, one in planted.items()},
     )
 
 
+def _nearly(true: Volume, generator: np.random.Generator) -> NDArray[np.bool_]:
+    """The true mask, or a pixel less or more of it."""
+    from scipy import ndimage
+
+    brain = np.asarray(true.array, bool)
+    change = generator.choice((0, 0, -1, 1))
+    if not change:
+        return brain
+    edit = ndimage.binary_erosion if change < 0 else ndimage.binary_dilation
+    return np.asarray(edit(brain, np.ones((1, 3, 3))), bool)
+
+
+def _outlined(
+    true: Volume, magnitude: Volume, generator: np.random.Generator
+) -> NDArray[np.bool_]:
+    """A mask as the region segmenter makes it: an outline somewhat off, and the image's own.
+
+    The outline is the true one 1.5 mm off its place and 3 % off its size, standard deviations per
+    axis: about what the template's is (our choice).
+    """
+    from scipy import ndimage
+
+    inside = np.asarray(true.array, bool)
+    centre = np.argwhere(inside).mean(axis=0)
+    size = 1 + generator.normal(0, 0.03, 3)
+    shift = generator.normal(0, 1.5, 3) / np.asarray(true.spacing)
+    moved = ndimage.affine_transform(
+        inside.astype(np.float32), 1 / size, centre - centre / size - shift, order=1) > 0.5
+    return np.asarray(
+        whole_brain(true.with_array(moved), brain_mask(magnitude, role=Role.MAGNITUDE)).array, bool)
+
+
 def as_case(examined: Examined) -> Case:
-    """The subject as a training case."""
+    """The subject as a training case; lesions end where the brain mask does."""
     contrasts = {role: image for role, image in examined.contrasts.items()
                  if role in CASE_CHANNELS}
     spacing = np.linalg.norm(examined.affine[:3, :3], axis=0)
     return make_case(
         examined.subject, examined.anatomy, contrasts, examined.brain,
-        (float(spacing[0]), float(spacing[1]), float(spacing[2])), examined.truth, examined.kinds,
+        (float(spacing[0]), float(spacing[1]), float(spacing[2])),
+        np.where(examined.brain, examined.truth, 0).astype(np.uint16), examined.kinds,
     )
 
 
@@ -142,6 +179,7 @@ def save_examined(examined: Examined, path: Path) -> None:
             uid=examined.frame_of_reference_uid, numbers=np.array(numbers, int),
             kinds=np.array([examined.kinds[n] for n in numbers], int),
             diameters=np.array([examined.diameters_mm[n] for n in numbers], float),
+            planted=np.array([examined.planted.get(n, "") for n in numbers], str),
             **{f"contrast_{role.value}": image for role, image in examined.contrasts.items()},
         )
     partial.replace(path)
@@ -161,6 +199,9 @@ def load_examined(path: Path) -> Examined:
             kinds=dict(zip(numbers, map(LesionClass, stored["kinds"].tolist()), strict=True)),
             diameters_mm=dict(zip(numbers, stored["diameters"].tolist(), strict=True)),
             affine=stored["affine"], frame_of_reference_uid=str(stored["uid"]),
+            planted={number: name for number, name in zip(
+                numbers, stored["planted"].tolist() if "planted" in stored else [], strict=False)
+                if name},
         )
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 METADATA = "configs/metadata.json"
 INFERENCE = "configs/inference.json"
 WEIGHTS = "models/model.pt"
+CANDIDATES = "models/candidates.pt"
+"""Weights of the second stage; optional."""
 CALIBRATION = "calibration"
 """Key in metadata.json: per lesion class, the regression that makes its probability; optional."""
 WITHOUT_QSM = "calibration_without_qsm"
@@ -45,15 +47,24 @@ class Bundle:
 
     def network(self) -> nn.Module:
         """The network with its weights, in evaluation mode. ConfigurationError if they disagree."""
+        return self._with_weights("network_def", WEIGHTS)
+
+    def second_stage(self) -> nn.Module | None:
+        """The network that looks at candidates once more; None where the model has none."""
+        if not (self.folder / CANDIDATES).is_file():
+            return None
+        return self._with_weights("candidate_def", CANDIDATES)
+
+    def _with_weights(self, key: str, file: str) -> nn.Module:
         import torch
 
-        network = _build(_json(self.folder / INFERENCE), self.folder)
-        weights = torch.load(self.folder / WEIGHTS, map_location="cpu", weights_only=True)
+        network = _build(_json(self.folder / INFERENCE), key, self.folder)
+        weights = torch.load(self.folder / file, map_location="cpu", weights_only=True)
         try:
             network.load_state_dict(weights)
         except RuntimeError as error:
             raise ConfigurationError(
-                f"{WEIGHTS} does not fit network_def of {INFERENCE} in {self.folder.name}: "
+                f"{file} does not fit {key} of {INFERENCE} in {self.folder.name}: "
                 f"{str(error).splitlines()[0]} Take both from the same release."
             ) from error
         return network.eval()
@@ -68,7 +79,7 @@ def load_bundle(folder: Path) -> Bundle:
                 "the release, or train a model."
             )
     metadata = _json(folder / METADATA)
-    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    digest = weights_digest(folder)
     try:
         identity = ModelIdentity(
             metadata["name"], metadata["version"], digest, metadata["training_data"]
@@ -88,18 +99,24 @@ def load_bundle(folder: Path) -> Bundle:
     return Bundle(folder, identity, points, calibration, without_qsm)
 
 
-def _build(config: dict[str, Any], folder: Path) -> nn.Module:
-    """The `network_def` of a MONAI configuration: a class path and its plain arguments.
+def weights_digest(folder: Path) -> str:
+    """SHA-256 of all weights of a model, one file after the other."""
+    files = [folder / part for part in (WEIGHTS, CANDIDATES) if (folder / part).is_file()]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _build(config: dict[str, Any], key: str, folder: Path) -> nn.Module:
+    """A network of a MONAI configuration: a class path and its plain arguments.
 
     MONAI's own parser reads the same file; importing it takes longer than running the network.
     """
     try:
-        arguments = dict(config["network_def"])
+        arguments = dict(config[key])
         module, name = arguments.pop("_target_").rsplit(".", 1)
         network: nn.Module = getattr(importlib.import_module(module), name)(**arguments)
     except (KeyError, TypeError, ValueError, ImportError, AttributeError) as error:
         raise ConfigurationError(
-            f"network_def in {INFERENCE} of {folder} cannot be built: {error}. Wanted: _target_ "
+            f"{key} in {INFERENCE} of {folder} cannot be built: {error}. Wanted: _target_ "
             "with the path of a network class, and its arguments."
         ) from error
     return network

@@ -2,8 +2,9 @@
 
 The network judges pixels. How sure a whole candidate is depends on its size, susceptibility, shape
 and place too: false candidates are small, are tubes, do not stand out of an iron-rich nucleus, or
-lie at the brain's rim where QSM is unknown. One logistic regression per class, fitted on validation
-subjects, kept in the bundle's metadata: a second stage that rejects mimics.
+lie at the brain's rim where QSM is unknown. One logistic regression per class weighs these with
+what the second stage says (see `second_stage`); fitted on validation subjects, kept in the bundle's
+metadata.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-FEATURES = ("log_odds", "log_volume", "mean_ppm", "contrast_ppm", "unknown_ppm", "vesselness",
-            "rim")
-"""Network log-odds; ln(volume / mm3); mean susceptibility, and that above the surroundings (0 where
-unknown); 1 where unknown; 0 ball to 1 tube; 1 at the brain's surface, falling by e in 4 mm."""
+FEATURES = ("log_odds", "second_log_odds", "log_volume", "mean_ppm", "contrast_ppm", "unknown_ppm",
+            "vesselness", "rim")
+"""Log-odds of the network and of the second stage (0 where there is none); ln(volume / mm3); mean
+susceptibility, and that above the surroundings (0 where unknown); 1 where unknown; 0 ball to 1
+tube; 1 at the brain's surface, falling by e in 4 mm."""
 RIM_MM = 4.0
 LOG_ODDS_LIMIT, PPM_LIMIT = 8.0, 0.25
 RIDGE = 2.0
@@ -47,17 +49,21 @@ class Logistic:
 
 
 def features(
-    probability: float, volume_mm3: float, mean_ppm: float | None, contrast_ppm: float | None,
-    vesselness: float, depth_mm: float,
+    probability: float, second: float | None, volume_mm3: float, mean_ppm: float | None,
+    contrast_ppm: float | None, vesselness: float, depth_mm: float,
 ) -> tuple[float, ...]:
     """What the regression sees of a candidate; see `FEATURES`. `depth_mm`: below the surface."""
-    odds = np.log(max(probability, 1e-9) / max(1 - probability, 1e-9))
+    again = 0.0 if second is None else _log_odds(second)
     mean, contrast = (
         0.0 if value is None else float(np.clip(value, -PPM_LIMIT, PPM_LIMIT))
         for value in (mean_ppm, contrast_ppm))
-    return (float(np.clip(odds, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT)), float(np.log(volume_mm3)),
-            mean, contrast, float(contrast_ppm is None), vesselness,
-            float(np.exp(-depth_mm / RIM_MM)))
+    return (_log_odds(probability), again, float(np.log(volume_mm3)), mean, contrast,
+            float(contrast_ppm is None), vesselness, float(np.exp(-depth_mm / RIM_MM)))
+
+
+def _log_odds(probability: float) -> float:
+    odds = np.log(max(probability, 1e-9) / max(1 - probability, 1e-9))
+    return float(np.clip(odds, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT))
 
 
 def fit(rows: Sequence[Sequence[float]], true: Sequence[bool]) -> Logistic | None:

@@ -29,6 +29,7 @@ class Component:
     probability : of `kind`, its log-odds averaged over the voxels.
     diameter_mm : largest distance between two outer faces in one slice.
     centroid : mean index.
+    second : what the second stage gives `kind`; None where there is none.
     """
 
     voxels: NDArray[np.intp]
@@ -37,6 +38,7 @@ class Component:
     volume_mm3: float
     diameter_mm: float
     centroid: tuple[float, float, float]
+    second: float | None = None
 
     @property
     def index(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:

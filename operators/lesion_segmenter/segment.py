@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from operators.labels import LESIONS, LesionClass, Structure
 from operators.lesion_segmenter.bundle import Bundle, load_bundle
 from operators.lesion_segmenter.calibration import features
 from operators.lesion_segmenter.components import LESION_CLASSES, Component, components
+from operators.lesion_segmenter.cubes import cubes
 from operators.lesion_segmenter.inference import make_runner, predict
 from operators.lesion_segmenter.location import locate
 from operators.lesion_segmenter.mimics import (
@@ -24,8 +25,15 @@ from operators.lesion_segmenter.mimics import (
     susceptibility_contrast,
     vesselness,
 )
-from operators.lesion_segmenter.normalise import CHANNELS, network_input, scale_contrast
+from operators.lesion_segmenter.normalise import (
+    CHANNELS,
+    NetworkInput,
+    network_input,
+    scale_contrast,
+)
+from operators.lesion_segmenter.second_stage import judge
 from operators.lesion_segmenter.settings import LesionSettings
+from operators.lesion_segmenter.source import susceptibility_source
 from operators.types import CoregisteredStudy, Lesion, LesionMap, NotAssessed, RegionMap, Role
 
 if TYPE_CHECKING:
@@ -63,53 +71,24 @@ def segment_lesions(
         maps, brain, mask.spacing,
         voxel_probability=settings.voxel_probability, min_volume_mm3=settings.min_volume_mm3,
     )
-    judge = _Judge(study, regions, images, brain, model, settings)
+    found = _looked_at_again(found, model, prepared, maps, brain, mask.spacing)
+    bench = _Judge(study, regions, images, brain, model, settings)
     inputs = tuple(source if role is Role.SWI else role for role in prepared.present)
-    return replace(_lesion_map(found, judge, maps, mask, inputs), engine=runner.name)
+    return replace(_lesion_map(found, bench, maps, mask, inputs), engine=runner.name)
 
 
-def susceptibility_source(
-    study: CoregisteredStudy, settings: LesionSettings
-) -> Role | NotAssessed:
-    """The contrast that shows microbleeds: SWI, else a magnitude with enough T2* weighting.
-
-    An acquired SWI is taken at its word. A computed one, or a magnitude, must reach
-    `magnitude_min_te_field`; an unknown field strength counts as 1.5 T.
-    """
-    spacing = study.brain.spacing[0]
-    if spacing > settings.max_slice_spacing_mm:
-        return NotAssessed(
-            f"Slices lie {spacing:.1f} mm apart; lesions are assessed up to "
-            f"{settings.max_slice_spacing_mm:g} mm."
-        )
-    if Role.SWI in study.contrasts and not study.study.series[Role.SWI].is_derived:
-        return Role.SWI
-    if Role.MAGNITUDE not in study.study.series:
-        return _without_source(study)
-    weighting = _te_field(study)
-    if weighting < settings.magnitude_min_te_field:
-        return NotAssessed(
-            f"The gradient-echo series has too little T2* weighting for microbleeds (echo time x "
-            f"field {weighting:.0f} ms T, wanted {settings.magnitude_min_te_field:g}): it looks "
-            "like a field map. Send SWI, or gradient echo with a longer echo time."
-        )
-    for role in (Role.SWI, Role.MAGNITUDE):
-        if role in study.contrasts:
-            return role
-    return _without_source(study)
-
-
-def _without_source(study: CoregisteredStudy) -> NotAssessed:
-    dropped = "; ".join(study.dropped[role] for role in (Role.SWI, Role.MAGNITUDE)
-                        if role in study.dropped)
-    return NotAssessed(dropped or "The study has neither SWI nor gradient-echo magnitude.")
-
-
-def _te_field(study: CoregisteredStudy) -> float:
-    """Longest echo time times field strength of the magnitude, ms T; 0 where unknown."""
-    series = study.study.series[Role.MAGNITUDE]
-    echoes = [one.echo_time_ms for one in series.samples if one.echo_time_ms is not None]
-    return max(echoes, default=0.0) * (series.acquisition.field_strength_t or 1.5)
+def _looked_at_again(
+    found: list[Component], model: Bundle, prepared: NetworkInput, maps: Array,
+    brain: NDArray[np.bool_], spacing_mm: Sequence[float],
+) -> list[Component]:
+    """The candidates with what the second stage gives them for their class, where there is one."""
+    network = model.second_stage()
+    if network is None or not found:
+        return found
+    contrasts = prepared.to_reference(prepared.array)
+    given = judge(network, cubes(contrasts, maps, brain, spacing_mm, found))
+    return [replace(part, second=float(row[part.kind]))
+            for part, row in zip(found, given, strict=True)]
 
 
 class _Judge:
@@ -136,7 +115,7 @@ class _Judge:
         if self.qsm is not None:
             contrast = susceptibility_contrast(part, self.qsm, spacing)
         tube = vesselness(part, self.darkness, spacing)
-        seen = features(part.probability, part.volume_mm3, mean, contrast, tube,
+        seen = features(part.probability, part.second, part.volume_mm3, mean, contrast, tube,
                         depth_mm(part, self.brain, spacing))
         model = self.model
         calibration = (

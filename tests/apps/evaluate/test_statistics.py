@@ -7,6 +7,7 @@ import pytest
 from apps.evaluate.examination import Examination, Found, Known
 from apps.evaluate.paired import false_per_scan, paired_bootstrap, precision_at
 from apps.evaluate.published import bars
+from apps.evaluate.sections import confusion_section
 from apps.evaluate.statistics import (
     Ratio,
     agreement,
@@ -16,6 +17,7 @@ from apps.evaluate.statistics import (
     confusion,
     froc,
     mean,
+    mimics,
     reliability,
 )
 from operators.errors import InputError
@@ -103,6 +105,18 @@ def test_confusion_of_each_mimic(scans):
     assert seen[BLEED] == {BLEED: 2, None: 1}
     assert seen[None] == {BLEED: 1}
     assert called(scans, CALCIUM, BLEED) == Ratio(1, 1)
+
+
+def test_mimics_are_told_apart_by_what_was_planted():
+    there = tuple(known(VESSEL, listed, planted=name) for name, listed in (
+        ("flow_void", None), ("vein", None), ("vein", BLEED)))
+    others = (known(CALCIUM, planted="calcification"), known(VESSEL))
+    both = [Examination("a", (), there), Examination("b", (), others)]
+    assert mimics(both) == {"flow_void": {None: 1}, "vein": {None: 1, BLEED: 1}}
+    text = confusion_section(both)
+    assert "| vein | 2 | 1 |" in text
+    assert "| flow void | 1 | 0 |" in text
+    assert "planted" not in confusion_section([Examination("b", (), others[1:])])
 
 
 def test_breakdown_puts_known_and_listed_into_their_own_groups(scans):

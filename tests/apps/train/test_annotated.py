@@ -11,7 +11,7 @@ import pytest
 
 from apps.map.settings import DEFAULT_MODELS
 from apps.train.annotated import read_annotated
-from apps.train.own import train_on
+from apps.train.own import _prepare, train_on
 from operators.errors import ConfigurationError, InputError, OutputError
 from operators.labels import LesionClass
 from operators.lesion_segmenter.bundle import load_bundle
@@ -137,6 +137,18 @@ def test_training_on_scans_gives_a_bundle_that_says_what_it_learned_from(tree, t
     path.write_text(path.read_text().replace("CALC", "NHID"))
     with pytest.raises(ConfigurationError, match="a run on other scans, or on earlier masks"):
         train_on(tree, out, default=default, scratch=False, steps=2, seed=1)
+
+
+def test_simulated_subjects_of_one_head_stay_together(tree, tmp_path):
+    (tree / "participants.tsv").write_text(
+        "participant_id\tanatomy\nsub-0\tA\nsub-1\tA\nsub-2\tB\n")
+    names = sorted({path.name.split("_")[0] for path in tree.rglob("sub-*.nii.gz")})
+    assert names == ["sub-0", "sub-1", "sub-2"]
+    splits = set()
+    for seed in range(4):
+        held, _, cases = _prepare(tree, tmp_path / str(seed), seed)
+        splits.add(tuple(sorted(path.name[:5] for head, path in cases if head in held)))
+    assert splits == {("sub-0", "sub-1"), ("sub-2",)}
 
 
 def test_the_model_it_starts_from_is_not_overwritten(tree):

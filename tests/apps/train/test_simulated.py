@@ -25,6 +25,7 @@ def test_a_written_subject_is_read_as_an_annotated_scan(written):
     folder, examined = written
     (scan,) = read_annotated(folder)
     assert scan.kinds == dict(examined.kinds)
+    assert scan.planted == dict(examined.planted)
     np.testing.assert_array_equal(scan.truth, examined.truth)
     np.testing.assert_array_equal(scan.brain, examined.brain)
     for role in (Role.SWI, Role.QSM, Role.T2W):

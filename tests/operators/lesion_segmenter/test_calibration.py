@@ -36,17 +36,21 @@ def test_only_true_or_only_false_candidates_give_no_model():
 
 
 def test_unknown_susceptibility_is_told_apart_from_zero():
-    assert features(0.5, np.e, None, None, 0.2, 0.0) == (0.0, 1.0, 0.0, 0.0, 1.0, 0.2, 1.0)
-    assert features(0.5, np.e, 0.0, 0.0, 0.2, 0.0) == (0.0, 1.0, 0.0, 0.0, 0.0, 0.2, 1.0)
+    unknown = features(0.5, None, np.e, None, None, 0.2, 0.0)
+    assert unknown == (0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.2, 1.0)
+    zero = features(0.5, 0.5, np.e, 0.0, 0.0, 0.2, 0.0)
+    assert zero == (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.2, 1.0)
 
 
 def test_features_are_kept_within_what_the_fit_has_seen():
-    odds, volume, mean, contrast, unknown, tube, rim = features(1.0, 1.0, 3.0, -3.0, 1.0, 8.0)
-    assert (odds, volume, mean, contrast, unknown, tube) == (8.0, 0.0, 0.25, -0.25, 0.0, 1.0)
+    odds, again, volume, mean, contrast, unknown, tube, rim = features(
+        1.0, 0.0, 1.0, 3.0, -3.0, 1.0, 8.0)
+    assert (odds, again, volume) == (8.0, -8.0, 0.0)
+    assert (mean, contrast, unknown, tube) == (0.25, -0.25, 0.0, 1.0)
     assert rim == pytest.approx(np.exp(-2))
 
 
 def test_a_model_comes_back_from_metadata_as_it_was():
-    model = Logistic(-1.25, (0.5, 0.75, 1.5, -2.0, 0.25, -1.0, 3.0))
+    model = Logistic(-1.25, (0.5, 2.5, 0.75, 1.5, -2.0, 0.25, -1.0, 3.0))
     assert Logistic.from_plain(model.as_plain()) == model
     assert set(model.as_plain()) == {"intercept", *FEATURES}
