@@ -33,9 +33,9 @@ def register_template(
 ) -> Any:
     """The SimpleITK transform from subject to template points (LPS mm).
 
-    `subject` is any contrast, `brain` bool on its grid, `template` brain only. Deterministic for
-    a given number of threads. The deformation compares intensities: leave it off for a contrast
-    other than the template's.
+    `subject` is any contrast, `brain` bool on its grid, `template` brain only. The order of
+    sums over threads changes from run to run, and with it the result by fractions of a voxel. The
+    deformation compares intensities: leave it off for a contrast other than the template's.
     """
     import SimpleITK as sitk
     from picsl_greedy import Greedy3D
