@@ -20,7 +20,7 @@ from operators.labels import LesionClass, MarsCategory
 from operators.lesion_segmenter.location import locate
 from operators.lesion_segmenter.segment import segment_lesions
 from operators.lesion_segmenter.settings import LesionSettings
-from operators.types import Lesion, NotAssessed
+from operators.types import Lesion, LesionMap, NotAssessed
 
 if TYPE_CHECKING:
     from highdicom import Volume
@@ -114,7 +114,12 @@ def examine(
     result = segment_lesions(study, regions, bundle=bundle, settings=settings)
     if isinstance(result, NotAssessed):
         return result
-    return judge(truth, _on_grid(result.labels, truth), result.lesions)
+    return judge_map(truth, result)
+
+
+def judge_map(truth: Examined, found: LesionMap) -> Examination:
+    """What a lesion map, on any grid of the same patient space, lists and misses of the truth."""
+    return judge(truth, _on_grid(found.labels, truth), found.lesions)
 
 
 def judge(truth: Examined, labels: Labels, lesions: Sequence[Lesion]) -> Examination:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,21 +72,31 @@ class NnUNet:
                    str(self.minutes), "--iterations", str(self.iterations_per_epoch),
                    "--device", self.device)
 
-    def detect(self, subject: Examined, *, least: float = 0.5) -> LesionMap:
-        """The lesions of one subject: 26-connected, as the product makes them of its own network.
+    @property
+    def trained(self) -> bool:
+        """Whether `folder` holds a finished training."""
+        return any((self.folder / "results").rglob("checkpoint_final.pth"))
 
-        `least` is the lowest probability of a lesion that is listed.
+    def detect(
+        self, subjects: Sequence[Examined], least: Mapping[LesionClass, float]
+    ) -> list[LesionMap]:
+        """The lesions of each subject: 26-connected, as the product makes them of its own network.
+
+        `least` is the lowest probability of a lesion that is listed; 0 where it says nothing.
         """
-        name = _write(subject, self.folder, "Ts", with_labels=False)
+        names = [_write(subject, self.folder, "Ts", with_labels=False) for subject in subjects]
         images, out = self.folder / "imagesTs", self.folder / "predicted"
         self._call("nnUNetv2_predict", "-i", str(images), "-o", str(out), "-d", "501", "-c",
                    self.configuration, "-f", "all", "-device", self.device, "-npp", "0", "-nps",
                    "0", "--save_probabilities")
-        with np.load(out / f"{name}.npz") as stored:
-            maps = stored["probabilities"].astype(np.float32)
+        found = []
+        for name, subject in zip(names, subjects, strict=True):
+            with np.load(out / f"{name}.npz") as stored:
+                maps = stored["probabilities"].astype(np.float32)
+            found.append(lesion_map(subject, maps, least))
         for path in (*images.iterdir(), *out.iterdir()):
             path.unlink()
-        return lesion_map(subject, maps, least=least)
+        return found
 
     def _check(self) -> None:
         if not self.python.is_file() or subprocess.run(
@@ -107,7 +117,9 @@ class NnUNet:
             raise StepFailed(f"{Path(entry).name} failed: {(done.stderr or done.stdout)[-2000:]}")
 
 
-def lesion_map(subject: Examined, maps: NDArray[np.float32], *, least: float) -> LesionMap:
+def lesion_map(
+    subject: Examined, maps: NDArray[np.float32], least: Mapping[LesionClass, float]
+) -> LesionMap:
     """Lesions of the probabilities (background and `NUMBERS`, slice, row, column), by components.
 
     A lesion's class and probability are those of `components`; no other rule is applied.
@@ -120,7 +132,7 @@ def lesion_map(subject: Examined, maps: NDArray[np.float32], *, least: float) ->
         ordered[kind] = maps[number]
     found = components(ordered, subject.brain, grid.spacing, min_volume_mm3=settings.min_volume_mm3,
                        voxel_probability=settings.voxel_probability)
-    kept = [part for part in found if part.probability >= least]
+    kept = [part for part in found if part.probability >= least.get(part.kind, 0.0)]
     labels = np.zeros(subject.brain.shape, np.uint16)
     for index, part in enumerate(kept, start=1):
         labels[part.index] = index

@@ -65,12 +65,12 @@ def test_probabilities_become_lesions_of_the_likeliest_class_inside_the_brain():
     maps[2, 1, 4:6, 4:6], maps[1, 1, 4:6, 4:6] = 0.7, 0.2
     maps[1, 2, 0:2, 0:2] = 0.9  # outside the brain
     maps[0] = 1 - maps[1:].sum(axis=0)
-    (one,) = lesion_map(subject(), maps, least=0.5).lesions
+    (one,) = lesion_map(subject(), maps, {}).lesions
     assert one.kind is LesionClass.IRON_DEPOSIT
     assert one.probability == pytest.approx(0.7, abs=1e-3)
     assert one.volume_mm3 == pytest.approx(4 * 2 * 0.8)
     assert one.mean_ppm == pytest.approx(0.1)
-    assert lesion_map(subject(), maps, least=0.8).lesions == ()
+    assert lesion_map(subject(), maps, {LesionClass.IRON_DEPOSIT: 0.8}).lesions == ()
 
 
 def test_without_nnunet_the_error_says_how_to_get_it(tmp_path):
