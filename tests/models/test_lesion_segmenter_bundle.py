@@ -9,8 +9,10 @@ import pytest
 
 from operators.labels import LesionClass
 from operators.lesion_segmenter.bundle import load_bundle
+from operators.lesion_segmenter.cubes import SIDE_MM
 from operators.lesion_segmenter.inference import make_runner
 from operators.lesion_segmenter.normalise import CHANNELS
+from operators.lesion_segmenter.second_stage import judge
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "models/lesion_segmenter"
@@ -22,8 +24,10 @@ def bundle():
 
 
 def test_the_weights_are_under_25_megabytes_and_fit_the_network(bundle):
-    assert (FOLDER / "models/model.pt").stat().st_size < 25e6
+    for file in (FOLDER / "models").iterdir():
+        assert file.stat().st_size < 25e6
     assert bundle.network().head.out_channels == 1 + len(LesionClass)
+    assert bundle.second_stage().head[-1].out_features == 1 + len(LesionClass)
 
 
 def test_the_metadata_describes_the_channels_that_the_code_feeds():
@@ -48,10 +52,25 @@ def test_a_dark_paramagnetic_ball_is_a_microbleed_and_a_diamagnetic_one_is_not(b
     assert calcium[LesionClass.MICROBLEED] < 0.2
 
 
+def test_the_second_stage_tells_a_ball_from_a_tube(bundle):
+    """A dark paramagnetic spot of 4 mm in the middle of white matter, round or on and on."""
+    cube = np.random.default_rng(0).normal(0, 0.04, (2, 6, SIDE_MM, SIDE_MM, SIDE_MM))
+    points = np.stack(np.indices((SIDE_MM,) * 3)) - (SIDE_MM - 1) / 2
+    spots = np.linalg.norm(points, axis=0) <= 2.2, np.hypot(points[1], points[2]) <= 1.2
+    cube[:, 3:5], cube[:, 5] = 0, 1
+    for number, spot in enumerate(spots):
+        cube[number, 0, spot], cube[number, 1, spot], cube[number, 2, spot] = -0.7, 2.5, -0.2
+        cube[number, 3:5, spot & (np.abs(points[0]) < 4)] = 1
+    ball, tube = judge(bundle.second_stage(), cube.astype(np.float16))
+    assert ball[LesionClass.MICROBLEED] > 0.5
+    assert tube[LesionClass.MICROBLEED] < 0.2
+
+
 def test_the_card_says_simulation_and_names_these_weights():
     card = (FOLDER / "docs/README.md").read_text()
     assert "Trained on simulation. Not validated on patients." in card
-    assert hashlib.sha256((FOLDER / "models/model.pt").read_bytes()).hexdigest() in card
+    weights = [(FOLDER / "models" / name).read_bytes() for name in ("model.pt", "candidates.pt")]
+    assert hashlib.sha256(b"".join(weights)).hexdigest() in card
     metadata = json.loads((FOLDER / "configs/metadata.json").read_text())
     assert all(name.startswith("simulated_validation_") for name in metadata["eval_metrics"])
     assert "not validated on patients" in metadata["training_data"]
