@@ -164,7 +164,8 @@ def _names(numbered: Path) -> tuple[dict[int, LesionClass], dict[int, str]]:
         with table.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
         return ({int(row["index"]): _CLASSES[row["abbreviation"]] for row in rows},
-                {int(row["index"]): row["planted"] for row in rows if row.get("planted")})
+                {int(row["index"]): row["planted"] for row in rows
+                 if row.get("planted") not in (None, "", "n/a")})
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise InputError(
             f"{table.name} beside {numbered.name} cannot be used ({error}). Wanted: columns index "

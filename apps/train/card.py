@@ -93,7 +93,8 @@ These are figures on simulated lesions. They say nothing about sensitivity in pa
 
 - Never trained on, and never tested against, real microbleeds.
 - No stroke, haemorrhage larger than a microbleed, tumour or metastasis in training.
-- Without QSM, calcification cannot be told from a microbleed by its sign.
+- Without QSM, calcification cannot be told from a microbleed by its sign. The second stage learned
+  what candidates look like without QSM, but on candidates that were found with it.
 - Slices thicker than 4 mm were not in training.
 - One seed: small differences mean nothing.
 

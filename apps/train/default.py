@@ -23,7 +23,7 @@ from operators.lesion_segmenter.training import TrainingSettings, train
 SEED = 50000
 COUNTS: dict[Split, int] = {"train": 60, "validation": 18, "test": 0}
 TRAINING = TrainingSettings(steps=9400, validate_every=1750)
-SECOND_STAGE = CandidateSettings(steps=1500)
+SECOND_STAGE = CandidateSettings(steps=2000)
 
 _log = logging.getLogger("apps.train")
 

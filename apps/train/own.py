@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import shutil
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,18 @@ from typing import Any
 import numpy as np
 
 from apps.evaluate.tree import read_tree
+from apps.map.settings import DEFAULT_MODELS
 from apps.train.publish import publish
 from apps.train.scoring import table
 from apps.train.subjects import as_case, save_examined
 from operators.errors import ConfigurationError, InputError, OutputError
-from operators.lesion_segmenter.bundle import CANDIDATES, INFERENCE, WEIGHTS, load_bundle
+from operators.lesion_segmenter.bundle import (
+    CANDIDATE_DEF,
+    CANDIDATES,
+    INFERENCE,
+    WEIGHTS,
+    load_bundle,
+)
 from operators.lesion_segmenter.candidate_training import WEIGHTS as SECOND
 from operators.lesion_segmenter.candidate_training import CandidateSettings, train_candidates
 from operators.lesion_segmenter.cases import save_case
@@ -55,15 +62,16 @@ def train_on(
     _log.info("best weights: step %d", best.step)
     again = CandidateSettings(
         seed=seed, steps=max(1, steps // 3), learning_rate=2e-3 if scratch else 5e-4)
-    candidates = _second_stage(learn, validate, work / "run", again,
-                               None if scratch else default / CANDIDATES)
+    known = None if scratch or not (default / CANDIDATES).is_file() else default / CANDIDATES
+    candidates = _second_stage(learn, validate, work / "run", again, known)
     (bundle / INFERENCE).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(default / INFERENCE, bundle / INFERENCE)
+    _write_inference(default, bundle)
     subjects = {"train": _subjects(learn), "validation": _subjects(validate)}
     start = "from scratch" if scratch else "from default weights, which learned from simulation"
     recipe: dict[str, Any] = {
         "seed": seed, "subjects": subjects,
-        "chosen_step": best.step, "training": [settings.model_dump(), again.model_dump()],
+        "chosen_step": best.step, "training": [settings.model_dump()] + (
+            [again.model_dump()] if candidates == work / "run" / SECOND else []),
         "remarks": f"Trained {start}.",
     }
     data = f"annotated scans of {sum(subjects.values())} subjects, {start}"
@@ -71,6 +79,14 @@ def train_on(
     results = publish(work / "run" / MODEL, bundle, recipe, validation,
                       candidates=candidates, own_data=data)
     return table(results, "annotated validation scans")
+
+
+def _write_inference(default: Path, bundle: Path) -> None:
+    """The default's configuration; one from before there was a second stage learns of it."""
+    shipped = json.loads((DEFAULT_MODELS / "lesion_segmenter" / INFERENCE).read_text())
+    own = json.loads((default / INFERENCE).read_text())
+    own.setdefault(CANDIDATE_DEF, shipped[CANDIDATE_DEF])
+    (bundle / INFERENCE).write_text(json.dumps(own, indent=2) + "\n", encoding="utf-8")
 
 
 def _subjects(cases: list[Path]) -> int:
@@ -83,13 +99,12 @@ def _second_stage(
     initial: Path | None,
 ) -> Path | None:
     """Weights of the second stage; `initial` where the scans give it nothing to learn from."""
-    known = initial if initial is not None and initial.is_file() else None
     try:
         train_candidates(learn, run, settings, first_stage=run / MODEL, validation=held,
-                         initial=known)
+                         initial=initial)
     except InputError as error:
         _log.warning("The second stage was not trained: %s", error)
-        return known
+        return initial
     return run / SECOND
 
 

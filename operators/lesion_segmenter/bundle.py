@@ -23,6 +23,8 @@ INFERENCE = "configs/inference.json"
 WEIGHTS = "models/model.pt"
 CANDIDATES = "models/candidates.pt"
 """Weights of the second stage; optional."""
+CANDIDATE_DEF = "candidate_def"
+"""Key in inference.json: the second stage's network."""
 CALIBRATION = "calibration"
 """Key in metadata.json: per lesion class, the regression that makes its probability; optional."""
 WITHOUT_QSM = "calibration_without_qsm"
@@ -53,7 +55,7 @@ class Bundle:
         """The network that looks at candidates once more; None where the model has none."""
         if not (self.folder / CANDIDATES).is_file():
             return None
-        return self._with_weights("candidate_def", CANDIDATES)
+        return self._with_weights(CANDIDATE_DEF, CANDIDATES)
 
     def _with_weights(self, key: str, file: str) -> nn.Module:
         import torch
@@ -96,6 +98,12 @@ def load_bundle(folder: Path) -> Bundle:
             f"{METADATA} in {folder} lacks {error}; wanted: name, version, training_data and "
             f"{OPERATING_POINT} with one probability per lesion class."
         ) from error
+    judged = any(one.second for one in (*calibration.values(), *without_qsm.values()))
+    if judged and not (folder / CANDIDATES).is_file():
+        raise ConfigurationError(
+            f"The model folder {folder} has no {CANDIDATES}, which its calibration relies on. "
+            "Restore the file, or take the whole folder from the same release."
+        )
     return Bundle(folder, identity, points, calibration, without_qsm)
 
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-FEATURES = ("log_odds", "second_log_odds", "log_volume", "mean_ppm", "contrast_ppm", "unknown_ppm",
+SECOND = "second_log_odds"
+FEATURES = ("log_odds", SECOND, "log_volume", "mean_ppm", "contrast_ppm", "unknown_ppm",
             "vesselness", "rim")
 """Log-odds of the network and of the second stage (0 where there is none); ln(volume / mm3); mean
 susceptibility, and that above the surroundings (0 where unknown); 1 where unknown; 0 ball to 1
@@ -44,8 +45,17 @@ class Logistic:
 
     @classmethod
     def from_plain(cls, stored: Mapping[str, float]) -> Logistic:
-        """From metadata.json; KeyError names what is missing."""
-        return cls(float(stored["intercept"]), tuple(float(stored[name]) for name in FEATURES))
+        """From metadata.json; KeyError names what is missing.
+
+        Models from before there was a second stage do not name its weight: it is 0.
+        """
+        named = {SECOND: 0.0} | dict(stored)
+        return cls(float(named["intercept"]), tuple(float(named[name]) for name in FEATURES))
+
+    @property
+    def second(self) -> float:
+        """The weight of the second stage."""
+        return self.weights[FEATURES.index(SECOND)]
 
 
 def features(

@@ -77,7 +77,10 @@ def train_candidates(
 
 
 def score(network: nn.Module, cases: Sequence[Looked]) -> float:
-    """Mean best F1 of microbleeds and iron deposits by the network's probability alone."""
+    """Mean best F1 of microbleeds and iron deposits by the network's probability alone.
+
+    As at inference, a candidate stays what the first stage calls it.
+    """
     found: dict[LesionClass, list[Candidate]] = {kind: [] for kind in LESION_CLASSES}
     for case in cases:
         if not len(case.classes):
@@ -85,7 +88,8 @@ def score(network: nn.Module, cases: Sequence[Looked]) -> float:
         probability = judge(network, without_magnitude(case.cubes))
         for kind in LESION_CLASSES:
             counted: set[int] = set()
-            for n in np.argsort(-probability[:, kind]):
+            own = np.flatnonzero(case.kinds == kind)
+            for n in own[np.argsort(-probability[own, kind])]:
                 right = case.classes[n] == kind and int(case.instances[n]) not in counted
                 if right:
                     counted.add(int(case.instances[n]))
@@ -121,8 +125,9 @@ class _Run:
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
         counts = np.bincount(classes, minlength=len(LesionClass) + 1)
-        weight = 1 / np.sqrt(np.maximum(counts, 1))
-        # Rare classes weigh more: by the root, so that their probabilities stay within reach.
+        # Rare classes weigh more: by the root, so that their probabilities stay within reach. The
+        # smoothing must not push probability into classes that are not there.
+        weight = np.where(counts > 0, 1 / np.sqrt(np.maximum(counts, 1)), 0)
         weight *= counts.sum() / (weight * counts).sum()
         self.loss = torch.nn.CrossEntropyLoss(
             torch.tensor(weight, dtype=torch.float32), label_smoothing=0.02).to(self.device)

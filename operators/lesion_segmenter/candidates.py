@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _MAGNITUDE = CASE_CHANNELS.index(Role.MAGNITUDE)
 _SWI, _QSM, _T2W = (CHANNELS.index(role) for role in (Role.SWI, Role.QSM, Role.T2W))
 _SHIFT_MM, _STRETCH = 1.5, 0.1
+_MAKING = b"1"
+"""Changes when cubes are cut another way: none cut before are used then."""
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +64,7 @@ class Looked:
 
 def look(path: Path, out: Path, first_stage: Path) -> Looked:
     """The candidates of a case file, kept in `out` for the next time."""
-    key = hashlib.sha256(first_stage.read_bytes() + path.read_bytes()).hexdigest()[:16]
+    key = hashlib.sha256(_MAKING + first_stage.read_bytes() + path.read_bytes()).hexdigest()[:16]
     store = out / "candidates" / f"{path.name.split('.')[0]}-{key}.npz"
     if not store.exists():
         found = _look(load_case(path), _runner(first_stage))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,29 +64,30 @@ def segment_lesions(
     images[Role.SWI] = np.asarray(study.contrasts[source].array, np.float32)
     prepared = network_input(images, brain, mask.spacing)
     runner = make_runner(model.network(), settings.engine)
-    maps = prepared.to_reference(
-        predict(prepared.array, runner, slices_per_batch=settings.slices_per_batch)
-    )
+    seen = predict(prepared.array, runner, slices_per_batch=settings.slices_per_batch)
+    maps = prepared.to_reference(seen)
     found = components(
         maps, brain, mask.spacing,
         voxel_probability=settings.voxel_probability, min_volume_mm3=settings.min_volume_mm3,
     )
-    found = _looked_at_again(found, model, prepared, maps, brain, mask.spacing)
+    found = _looked_at_again(found, model, prepared, seen)
     bench = _Judge(study, regions, images, brain, model, settings)
     inputs = tuple(source if role is Role.SWI else role for role in prepared.present)
     return replace(_lesion_map(found, bench, maps, mask, inputs), engine=runner.name)
 
 
 def _looked_at_again(
-    found: list[Component], model: Bundle, prepared: NetworkInput, maps: Array,
-    brain: NDArray[np.bool_], spacing_mm: Sequence[float],
+    found: list[Component], model: Bundle, prepared: NetworkInput, maps: Array
 ) -> list[Component]:
-    """The candidates with what the second stage gives them for their class, where there is one."""
+    """The candidates with what the second stage gives them for their class, where there is one.
+
+    `maps` are on the network's grid, on which the second stage learned.
+    """
     network = model.second_stage()
     if network is None or not found:
         return found
-    contrasts = prepared.to_reference(prepared.array)
-    given = judge(network, cubes(contrasts, maps, brain, spacing_mm, found))
+    given = judge(network, cubes(
+        prepared.array, maps, prepared.brain, prepared.spacing_mm, found, box=prepared.box))
     return [replace(part, second=float(row[part.kind]))
             for part, row in zip(found, given, strict=True)]
 

@@ -33,7 +33,7 @@ from apps.evaluate.peers.nnunet import NnUNet
 from apps.evaluate.peers.radial_symmetry import fit
 from apps.evaluate.plain import as_plain
 from apps.evaluate.progress import shown
-from apps.evaluate.store import write_text
+from apps.evaluate.store import fingerprint, write_text
 from apps.evaluate.tree import read_tree
 from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS, load_settings
 from apps.train.subjects import Examined, load_examined
@@ -56,6 +56,8 @@ def main(
     most: Annotated[int, typer.Option(help="Scans that are taken, the first by name.")] = 24,
 ) -> None:
     """Write the page of the comparison."""
+    import torch
+
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     tree = read_tree(scans)
     settings = load_settings(DEFAULT_CONFIG).lesion_segmenter
@@ -63,12 +65,14 @@ def main(
     contenders: list[Contender] = [
         Ours(models / "lesion_segmenter", settings), RadialSymmetry(fit(validation))]
     if nnunet is not None:
-        contenders.append(_nnunet(
-            NnUNet(out / "work" / configuration, nnunet, minutes, configuration),
-            _files(cohort, "train", "case"), validation))
+        cases = _files(cohort, "train", "case")
+        folder = out / "work" / f"{configuration}-{fingerprint(f'{minutes:g}', *cases)}"
+        network = NnUNet(folder, nnunet, minutes, configuration, threads=torch.get_num_threads())
+        contenders.append(_nnunet(network, cases, validation))
     read = [scan.read() for scan in tree.scans[:most]]
     results = tuple(_result(one, read) for one in contenders)
-    made = Comparison(results, tree.simulated, len(read), version("lentiform"), command_line())
+    made = Comparison(results, tree.simulated, len(read),
+                      torch.get_num_threads(), version("lentiform"), command_line())
     write_text(out / "peers.json", json.dumps(as_plain(made), indent=1) + "\n")
     write_text(out / "peers.md", page(made))
     typer.echo(f"page: {out / 'peers.md'}")

@@ -84,6 +84,7 @@ class NnUNet:
 
         `least` is the lowest probability of a lesion that is listed; 0 where it says nothing.
         """
+        self._check()
         names = [_write(subject, self.folder, "Ts", with_labels=False) for subject in subjects]
         images, out = self.folder / "imagesTs", self.folder / "predicted"
         self._call("nnUNetv2_predict", "-i", str(images), "-o", str(out), "-d", "501", "-c",

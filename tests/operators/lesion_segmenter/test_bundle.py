@@ -7,6 +7,8 @@ import torch
 from operators.errors import ConfigurationError
 from operators.labels import LesionClass
 from operators.lesion_segmenter.bundle import load_bundle
+from operators.lesion_segmenter.calibration import FEATURES, Logistic
+from operators.lesion_segmenter.candidate_network import CandidateNet
 from operators.lesion_segmenter.network import LesionNet
 
 NETWORK = {"_target_": "operators.lesion_segmenter.network.LesionNet", "levels": [8, 8]}
@@ -54,6 +56,23 @@ def test_metadata_without_an_operating_point_is_refused(folder):
     path.write_text(json.dumps({"name": "n", "version": "1", "training_data": "x"}))
     with pytest.raises(ConfigurationError, match="operating_point"):
         load_bundle(folder)
+
+
+def test_a_calibration_that_relies_on_a_second_stage_wants_its_weights(folder):
+    path = folder / "configs/metadata.json"
+    weights = (1.0, 2.0, *(0.0,) * (len(FEATURES) - 2))
+    metadata = json.loads(path.read_text())
+    metadata["calibration"] = {"microbleed": Logistic(0.0, weights).as_plain()}
+    path.write_text(json.dumps(metadata))
+    with pytest.raises(ConfigurationError, match=r"has no models/candidates\.pt, which"):
+        load_bundle(folder)
+    network = CandidateNet()
+    torch.save(network.state_dict(), folder / "models/candidates.pt")
+    definition = {"_target_": "operators.lesion_segmenter.candidate_network.CandidateNet"}
+    (folder / "configs/inference.json").write_text(
+        json.dumps({"network_def": NETWORK, "candidate_def": definition}))
+    stored = load_bundle(folder).second_stage().state_dict()
+    assert torch.equal(stored["head.1.weight"], network.head[1].weight)
 
 
 def test_broken_json_is_refused(folder):

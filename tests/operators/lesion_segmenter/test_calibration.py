@@ -54,3 +54,10 @@ def test_a_model_comes_back_from_metadata_as_it_was():
     model = Logistic(-1.25, (0.5, 2.5, 0.75, 1.5, -2.0, 0.25, -1.0, 3.0))
     assert Logistic.from_plain(model.as_plain()) == model
     assert set(model.as_plain()) == {"intercept", *FEATURES}
+    assert model.second == 2.5
+
+
+def test_a_model_from_before_the_second_stage_gives_it_no_weight():
+    stored = Logistic(-1.25, (0.5, 2.5, 0.75, 1.5, -2.0, 0.25, -1.0, 3.0)).as_plain()
+    del stored["second_log_odds"]
+    assert Logistic.from_plain(stored).second == 0.0

@@ -11,12 +11,12 @@ from operators.lesion_segmenter.calibration import FEATURES, Logistic
 from operators.lesion_segmenter.candidate_network import SEEN_MM, CandidateNet
 from operators.lesion_segmenter.candidate_training import CandidateSettings, score, train_candidates
 from operators.lesion_segmenter.candidates import Looked, Variation, look, vary
-from operators.lesion_segmenter.cases import CASE_CHANNELS, Case, save_case
+from operators.lesion_segmenter.cases import CASE_CHANNELS, Case, make_case, save_case
 from operators.lesion_segmenter.components import components
 from operators.lesion_segmenter.cubes import SIDE_MM, cubes
 from operators.lesion_segmenter.inference import Runner
 from operators.lesion_segmenter.network import LesionNet
-from operators.lesion_segmenter.normalise import CHANNELS
+from operators.lesion_segmenter.normalise import CHANNELS, network_input, resize
 from operators.lesion_segmenter.second_stage import judge, middle
 from operators.lesion_segmenter.settings import LesionSettings
 from operators.types import RegionMap, Role
@@ -73,6 +73,37 @@ def test_a_cube_beyond_the_edge_of_the_volume_is_zero_there():
                   (1, 1, 1), [found])[0, 2]
     assert (brain[:SIDE_MM // 2 - 3] == 0).all()
     assert (brain[SIDE_MM // 2:] == 1).all()
+
+
+@pytest.mark.parametrize("pixel_mm", [0.5, 1.0, 1.6])
+def test_training_and_inference_see_the_same_cube(pixel_mm):
+    """A ball in the brain's last slice, on a grid that goes on beyond the brain."""
+    spacing = (2.0, pixel_mm, pixel_mm)
+    shape = (20, round(64 / pixel_mm), round(60 / pixel_mm))
+    brain = np.zeros(shape, bool)
+    brain[3:14, round(8 / pixel_mm):-round(6 / pixel_mm), round(5 / pixel_mm):] = True
+    mask = ball(spacing, (26, 30, 33), 4.0, shape) & brain
+    swi = np.random.default_rng(0).normal(100, 3, shape).astype(np.float32)
+    swi[mask] = 20
+    case = make_case("s", "h", {Role.SWI: swi}, brain, spacing, mask.astype(np.uint16),
+                     {1: LesionClass.MICROBLEED})
+    prepared = network_input({Role.SWI: swi}, brain, spacing)
+    maps = np.zeros((5, *prepared.brain.shape), np.float32)
+    maps[1] = resize(mask[prepared.box][None].astype(np.float32), prepared.brain.shape[1:])[0]
+
+    def found(where, inside, voxel_mm):
+        (part,) = components(where, inside, voxel_mm, voxel_probability=0.5, min_volume_mm3=2.0)
+        return part
+
+    contrasts = case.inputs[: len(CHANNELS)].astype(np.float32)
+    learned = cubes(contrasts, maps, case.brain, case.spacing_mm,
+                    [found(maps, case.brain, case.spacing_mm)])[0].astype(float)
+    seen = cubes(prepared.array, maps, prepared.brain, prepared.spacing_mm,
+                 [found(prepared.to_reference(maps), brain, spacing)], box=prepared.box)[0]
+    assert learned[-2].sum() == pytest.approx(seen[-2].sum(dtype=float), rel=0.25) != 0
+    # The outline is drawn in other voxels, and the centre with it: some tenths of a millimetre.
+    assert np.abs(learned - seen).mean(axis=(1, 2, 3)).max() < 0.02
+    assert np.corrcoef(learned[0].ravel(), seen[0].astype(float).ravel())[0, 1] > 0.9
 
 
 def test_a_judgement_does_not_depend_on_which_side_is_left():
@@ -178,6 +209,13 @@ def test_nothing_to_learn_from_is_told(files, tmp_path, monkeypatch):
                          validation=files[2:])
 
 
+def test_classes_that_the_data_lack_get_no_probability(tmp_path):
+    run = candidate_training._Run(tmp_path, SMALL, np.array([0] * 30 + [1] * 3), None)
+    weight = run.loss.weight.numpy()
+    assert (weight[2:] == 0).all()
+    assert weight[1] > weight[0] > 0
+
+
 def test_a_lesion_counts_once_and_the_missed_count_too(monkeypatch):
     given = np.zeros((3, 5), np.float32)
     given[:, LesionClass.MICROBLEED] = (0.9, 0.8, 0.1)
@@ -197,8 +235,8 @@ def test_what_the_second_stage_says_reaches_the_probability(head, rule_bundle, m
     monkeypatch.setattr(segment, "load_bundle", lambda _: bundle)
     monkeypatch.setattr(type(bundle), "second_stage", lambda _: object())
     for said in (0.8, 0.9):
-        monkeypatch.setattr(segment, "judge", lambda _, seen, said=said: np.full(
-            (len(seen), 5), said, np.float32))
+        row = [0.05, said, 0.1, 0.2, 0.3]
+        monkeypatch.setattr(segment, "judge", lambda _, seen, row=row: np.array([row] * len(seen)))
         regions = head.regions()
         assert isinstance(regions, RegionMap)
         result = segment.segment_lesions(head.study(), regions, bundle=rule_bundle,
