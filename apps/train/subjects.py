@@ -114,7 +114,7 @@ def _nearly(true: Volume, generator: np.random.Generator) -> NDArray[np.bool_]:
 def _outlined(
     true: Volume, magnitude: Volume, generator: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """A mask as the region segmenter makes it: an outline somewhat off, and the image's own.
+    """A mask like the region segmenter's: an outline somewhat off, and that of the first echo.
 
     The outline is the true one 1.5 mm off its place and 3 % off its size, standard deviations per
     axis: about what the template's is (our choice).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from operators.errors import ConfigurationError, InputError
+from operators.errors import InputError
 from operators.labels import LesionClass
 from operators.lesion_segmenter.candidates import Looked, Variation, look, vary, without_magnitude
 from operators.lesion_segmenter.components import LESION_CLASSES
 from operators.lesion_segmenter.matching import Candidate, best_operating_point
 from operators.lesion_segmenter.normalise import CHANNELS
-from operators.lesion_segmenter.second_stage import judge
+from operators.lesion_segmenter.runs import (
+    progress,
+    read_checkpoint,
+    schedule,
+    write_checkpoint,
+)
+from operators.lesion_segmenter.second_stage import classify
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,7 +39,9 @@ class CandidateSettings(Variation):
     seed: int = Field(default=1, description="Of weights, draws and variations.")
     steps: int = Field(default=1500, ge=1, description="Optimiser steps in all.")
     batch: int = Field(default=32, ge=2, description="Candidates per step.")
-    learning_rate: float = Field(default=2e-3, gt=0, description="AdamW's peak; cosine decay to 0.")
+    learning_rate: float = Field(
+        default=2e-3, gt=0, description="AdamW's peak; cosine decay to 1 %."
+    )
     weight_decay: float = Field(default=1e-3, ge=0, description="AdamW's.")
     average: float = Field(
         default=0.99, ge=0, lt=1, description="Decay of the running mean of weights."
@@ -65,7 +72,7 @@ def train_candidates(
         )
     run = _Run(out, settings, classes, initial)
     where = np.cumsum([0, *(len(one.classes) for one in learn)])
-    for step in range(run.step, settings.steps):
+    for step in progress(run.step, settings.steps):
         generator = np.random.default_rng([settings.seed, step])
         chosen = generator.integers(len(classes), size=settings.batch)
         case = np.searchsorted(where, chosen, side="right") - 1
@@ -85,7 +92,7 @@ def score(network: nn.Module, cases: Sequence[Looked]) -> float:
     for case in cases:
         if not len(case.classes):
             continue
-        probability = judge(network, without_magnitude(case.cubes))
+        probability = classify(network, without_magnitude(case.cubes))
         for kind in LESION_CLASSES:
             counted: set[int] = set()
             own = np.flatnonzero(case.kinds == kind)
@@ -146,9 +153,8 @@ class _Run:
         import torch
 
         own = self.settings
-        rise = min(1.0, (step + 1) / max(1, own.steps // 15))
         for group in self.optimizer.param_groups:
-            group["lr"] = own.learning_rate * rise * (1 + math.cos(math.pi * step / own.steps)) / 2
+            group["lr"] = own.learning_rate * schedule(step, own.steps)
         # What is dropped depends on seed and step only, so that a run can go on.
         torch.manual_seed(own.seed * 1_000_003 + step)
         self.network.train()
@@ -168,27 +174,14 @@ class _Run:
         if found > self.best:
             self.best = found
             torch.save(self.averaged.state_dict(), self.out / WEIGHTS)
-        partial = self.out / (CHECKPOINT + ".partial")
-        torch.save({
-            "settings": self.settings.model_dump(), "step": step, "best": self.best,
-            "network": self.network.state_dict(), "mean": self._mean.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }, partial)
-        partial.replace(self.out / CHECKPOINT)
+        write_checkpoint(self.out / CHECKPOINT, self.settings, self._parts, step=step,
+                         best=self.best)
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        return {"network": self.network, "mean": self._mean, "optimizer": self.optimizer}
 
     def _resume(self) -> None:
-        import torch
-
-        path = self.out / CHECKPOINT
-        if not path.is_file():
-            return
-        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-        if state["settings"] != self.settings.model_dump():
-            raise ConfigurationError(
-                f"{self.out} holds a run with other settings. Take another folder, or the "
-                "settings it was started with."
-            )
-        self.step, self.best = int(state["step"]), float(state["best"])
-        self.network.load_state_dict(state["network"])
-        self._mean.load_state_dict(state["mean"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        state = read_checkpoint(self.out / CHECKPOINT, self.settings, self._parts, self.device)
+        if state is not None:
+            self.step, self.best = int(state["step"]), float(state["best"])

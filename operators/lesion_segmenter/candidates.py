@@ -20,6 +20,7 @@ from operators.lesion_segmenter.components import components
 from operators.lesion_segmenter.cubes import SIDE_MM, cubes
 from operators.lesion_segmenter.inference import Runner, make_runner, predict
 from operators.lesion_segmenter.normalise import CHANNELS
+from operators.lesion_segmenter.settings import LesionSettings
 from operators.types import Role
 
 if TYPE_CHECKING:
@@ -90,8 +91,10 @@ def _runner(weights: Path) -> Runner:
 
 def _look(case: Case, runner: Runner) -> Looked:
     contrasts = case.inputs.astype(np.float32)
-    maps = predict(contrasts[: len(CHANNELS)], runner, slices_per_batch=2)
-    parts = components(maps, case.brain, case.spacing_mm, voxel_probability=0.5, min_volume_mm3=2.0)
+    own = LesionSettings()
+    maps = predict(contrasts[: len(CHANNELS)], runner, slices_per_batch=own.slices_per_batch)
+    parts = components(maps, case.brain, case.spacing_mm, min_volume_mm3=own.min_volume_mm3,
+                       voxel_probability=own.voxel_probability)
     truth = np.where(case.brain, case.instances, 0)
     class_of = np.zeros(int(truth.max(initial=0)) + 1, np.int64)
     class_of[truth[truth > 0]] = case.classes[truth > 0]

@@ -23,7 +23,7 @@ def middle(cubes: NDArray, side: int) -> Array:
     return np.ascontiguousarray(cubes[..., inner, inner, inner], np.float32)
 
 
-def judge(network: nn.Module, cubes: NDArray[np.float16]) -> Array:
+def classify(network: nn.Module, cubes: NDArray[np.float16]) -> Array:
     """Probabilities (candidate, class) of cubes: 0 nothing, then the numbers of `LesionClass`.
 
     The mean over the cube and its mirror images: which side is left says nothing.

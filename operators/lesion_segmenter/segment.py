@@ -31,7 +31,7 @@ from operators.lesion_segmenter.normalise import (
     network_input,
     scale_contrast,
 )
-from operators.lesion_segmenter.second_stage import judge
+from operators.lesion_segmenter.second_stage import classify
 from operators.lesion_segmenter.settings import LesionSettings
 from operators.lesion_segmenter.source import susceptibility_source
 from operators.types import CoregisteredStudy, Lesion, LesionMap, NotAssessed, RegionMap, Role
@@ -71,9 +71,9 @@ def segment_lesions(
         voxel_probability=settings.voxel_probability, min_volume_mm3=settings.min_volume_mm3,
     )
     found = _looked_at_again(found, model, prepared, seen)
-    bench = _Judge(study, regions, images, brain, model, settings)
+    judge = _Judge(study, regions, images, brain, model, settings)
     inputs = tuple(source if role is Role.SWI else role for role in prepared.present)
-    return replace(_lesion_map(found, bench, maps, mask, inputs), engine=runner.name)
+    return replace(_lesion_map(found, judge, maps, mask, inputs), engine=runner.name)
 
 
 def _looked_at_again(
@@ -86,7 +86,7 @@ def _looked_at_again(
     network = model.second_stage()
     if network is None or not found:
         return found
-    given = judge(network, cubes(
+    given = classify(network, cubes(
         prepared.array, maps, prepared.brain, prepared.spacing_mm, found, box=prepared.box))
     return [replace(part, second=float(row[part.kind]))
             for part, row in zip(found, given, strict=True)]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,12 @@ from operators.lesion_segmenter.components import LESION_CLASSES, components
 from operators.lesion_segmenter.inference import make_runner, predict, to_channels_last
 from operators.lesion_segmenter.matching import Candidate, best_operating_point, match
 from operators.lesion_segmenter.normalise import CHANNELS
+from operators.lesion_segmenter.runs import (
+    progress,
+    read_checkpoint,
+    schedule,
+    write_checkpoint,
+)
 from operators.lesion_segmenter.sampling import PatchSampler
 
 if TYPE_CHECKING:
@@ -104,7 +109,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     run = _Run(out, settings, initial)
     sampler = PatchSampler(learn)
-    for step in _progress(run.step, settings.steps):
+    for step in progress(run.step, settings.steps):
         loss = run.learn(sampler, step)
         if (step + 1) % settings.validate_every == 0 or step + 1 == settings.steps:
             run.keep(validate(run.averaged, held, step + 1, loss))
@@ -198,7 +203,7 @@ class _Run:
             drop_t2w=own.drop_t2w, use_magnitude=own.use_magnitude,
         )
         for group in self.optimizer.param_groups:
-            group["lr"] = own.learning_rate * _schedule(step, own.steps)
+            group["lr"] = own.learning_rate * schedule(step, own.steps)
         image = torch.from_numpy(images).to(self.device, memory_format=torch.channels_last)
         target = torch.from_numpy(labels).to(self.device)
         emphasis = torch.from_numpy(emphases).to(self.device)
@@ -229,32 +234,18 @@ class _Run:
         _to_tensorboard(self.out, result)
         scores = ", ".join(f"{name} F1 {value:.3f}" for name, value in result.f1.items())
         _log.info("step %d: loss %.3f, validation %s", result.step, result.loss, scores)
-        state = {
-            "settings": self.settings.model_dump(), "step": result.step, "recent": self._recent,
-            "best": asdict(self.best), "network": self.network.state_dict(),
-            "mean": self._mean.state_dict(), "optimizer": self.optimizer.state_dict(),
-        }
-        partial = self.out / (CHECKPOINT + ".partial")
-        torch.save(state, partial)
-        partial.replace(self.out / CHECKPOINT)
+        write_checkpoint(self.out / CHECKPOINT, self.settings, self._parts, step=result.step,
+                         recent=self._recent, best=asdict(self.best))
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        return {"network": self.network, "mean": self._mean, "optimizer": self.optimizer}
 
     def _resume(self) -> None:
-        import torch
-
-        path = self.out / CHECKPOINT
-        if not path.is_file():
-            return
-        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-        if state["settings"] != self.settings.model_dump():
-            raise ConfigurationError(
-                f"{self.out} holds a run with other settings. Take another folder, or the "
-                "settings it was started with."
-            )
-        self.step, self._recent = int(state["step"]), float(state["recent"])
-        self.best = Validation(**state["best"])
-        self.network.load_state_dict(state["network"])
-        self._mean.load_state_dict(state["mean"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        state = read_checkpoint(self.out / CHECKPOINT, self.settings, self._parts, self.device)
+        if state is not None:
+            self.step, self._recent = int(state["step"]), float(state["recent"])
+            self.best = Validation(**state["best"])
 
 
 def _to_tensorboard(out: Path, result: Validation) -> None:
@@ -267,22 +258,6 @@ def _to_tensorboard(out: Path, result: Validation) -> None:
         writer.add_scalar("loss", result.loss, result.step)
         for name, value in result.f1.items():
             writer.add_scalar(f"f1/{name}", value, result.step)
-
-
-def _schedule(step: int, steps: int) -> float:
-    """Linear rise over 2 % of the steps, then a cosine down to 1 %."""
-    rise = max(1, steps // 50)
-    if step < rise:
-        return (step + 1) / rise
-    return 0.01 + 0.99 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))) / 2
-
-
-def _progress(first: int, last: int) -> Iterator[int]:
-    """Steps with a bar on a terminal; a log gets the lines of each validation only."""
-    from tqdm import tqdm
-
-    yield from tqdm(range(first, last), initial=first, total=last, unit="step",
-                    disable=not sys.stderr.isatty())
 
 
 def _check_split(learn: Sequence[Case], held: Sequence[Case]) -> None:

@@ -12,7 +12,7 @@ from operators.lesion_segmenter.bundle import load_bundle
 from operators.lesion_segmenter.cubes import SIDE_MM
 from operators.lesion_segmenter.inference import make_runner
 from operators.lesion_segmenter.normalise import CHANNELS
-from operators.lesion_segmenter.second_stage import judge
+from operators.lesion_segmenter.second_stage import classify
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "models/lesion_segmenter"
@@ -61,7 +61,7 @@ def test_the_second_stage_tells_a_ball_from_a_tube(bundle):
     for number, spot in enumerate(spots):
         cube[number, 0, spot], cube[number, 1, spot], cube[number, 2, spot] = -0.7, 2.5, -0.2
         cube[number, 3:5, spot & (np.abs(points[0]) < 4)] = 1
-    ball, tube = judge(bundle.second_stage(), cube.astype(np.float16))
+    ball, tube = classify(bundle.second_stage(), cube.astype(np.float16))
     assert ball[LesionClass.MICROBLEED] > 0.5
     assert tube[LesionClass.MICROBLEED] < 0.2
 

@@ -17,7 +17,7 @@ from operators.lesion_segmenter.cubes import SIDE_MM, cubes
 from operators.lesion_segmenter.inference import Runner
 from operators.lesion_segmenter.network import LesionNet
 from operators.lesion_segmenter.normalise import CHANNELS, network_input, resize
-from operators.lesion_segmenter.second_stage import judge, middle
+from operators.lesion_segmenter.second_stage import classify, middle
 from operators.lesion_segmenter.settings import LesionSettings
 from operators.types import RegionMap, Role
 
@@ -111,9 +111,9 @@ def test_a_judgement_does_not_depend_on_which_side_is_left():
     network = CandidateNet().eval()
     seen = np.random.default_rng(0).normal(size=(3, 6, SIDE_MM, SIDE_MM, SIDE_MM))
     seen = seen.astype(np.float16)
-    found = judge(network, seen)
+    found = classify(network, seen)
     assert found.sum(axis=1) == pytest.approx(1, abs=1e-5)
-    assert len(judge(network, seen[:0])) == 0
+    assert len(classify(network, seen[:0])) == 0
     # The mean over the cube and one mirror per axis: of the mirror, the cube's own is among them.
     views = [middle(seen, SEEN_MM), *(np.flip(middle(seen, SEEN_MM), axis) for axis in (2, 3, 4))]
     with torch.inference_mode():
@@ -219,7 +219,7 @@ def test_classes_that_the_data_lack_get_no_probability(tmp_path):
 def test_a_lesion_counts_once_and_the_missed_count_too(monkeypatch):
     given = np.zeros((3, 5), np.float32)
     given[:, LesionClass.MICROBLEED] = (0.9, 0.8, 0.1)
-    monkeypatch.setattr(candidate_training, "judge", lambda *_: given)
+    monkeypatch.setattr(candidate_training, "classify", lambda *_: given)
     none = np.zeros((3, len(CASE_CHANNELS) + 3, 1, 1, 1), np.float16)
     known = np.array([0, 2, 0, 0, 0])
     case = Looked(none, np.array([1, 1, 0]), np.array([1, 1, 0]), np.array([1, 1, 1]), known)
@@ -236,7 +236,8 @@ def test_what_the_second_stage_says_reaches_the_probability(head, rule_bundle, m
     monkeypatch.setattr(type(bundle), "second_stage", lambda _: object())
     for said in (0.8, 0.9):
         row = [0.05, said, 0.1, 0.2, 0.3]
-        monkeypatch.setattr(segment, "judge", lambda _, seen, row=row: np.array([row] * len(seen)))
+        monkeypatch.setattr(
+            segment, "classify", lambda _, seen, row=row: np.array([row] * len(seen)))
         regions = head.regions()
         assert isinstance(regions, RegionMap)
         result = segment.segment_lesions(head.study(), regions, bundle=rule_bundle,

@@ -1,0 +1,66 @@
+"""What every training run shares: learning rate, progress, and a checkpoint to go on from."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from operators.errors import ConfigurationError
+
+
+def schedule(step: int, steps: int) -> float:
+    """Linear rise over 2 % of the steps, then a cosine down to 1 %."""
+    rise = max(1, steps // 50)
+    if step < rise:
+        return (step + 1) / rise
+    return 0.01 + 0.99 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))) / 2
+
+
+def progress(first: int, last: int) -> Iterator[int]:
+    """Steps with a bar on a terminal; a log gets the lines of each validation only."""
+    from tqdm import tqdm
+
+    yield from tqdm(range(first, last), initial=first, total=last, unit="step",
+                    disable=not sys.stderr.isatty())
+
+
+def write_checkpoint(
+    path: Path, settings: BaseModel, parts: Mapping[str, Any], **state: Any
+) -> None:
+    """Keep the state of a run and of its `parts`; the file appears whole or not at all.
+
+    `parts`: whatever has a `state_dict`, by name.
+    """
+    import torch
+
+    partial = path.with_name(path.name + ".partial")
+    torch.save(state | {"settings": settings.model_dump()}
+               | {name: part.state_dict() for name, part in parts.items()}, partial)
+    partial.replace(path)
+
+
+def read_checkpoint(
+    path: Path, settings: BaseModel, parts: Mapping[str, Any], device: Any
+) -> dict[str, Any] | None:
+    """Bring `parts` back to where they were; the rest of the state, None where there is no file.
+
+    ConfigurationError where the run had other settings.
+    """
+    import torch
+
+    if not path.is_file():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    if state["settings"] != settings.model_dump():
+        raise ConfigurationError(
+            f"{path.parent} holds a run with other settings. Take another folder, or the settings "
+            "it was started with."
+        )
+    for name, part in parts.items():
+        part.load_state_dict(state.pop(name))
+    return state
