@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.evaluate.conspicuity import contrast_to_noise
 from apps.evaluate.pairing import SCORED, Labels, Point, dice, pair, pair_near
 from apps.train.subjects import Examined, as_study
 from operators.errors import StepFailed
@@ -20,7 +21,7 @@ from operators.labels import LesionClass, MarsCategory
 from operators.lesion_segmenter.location import locate
 from operators.lesion_segmenter.segment import segment_lesions
 from operators.lesion_segmenter.settings import LesionSettings
-from operators.types import Lesion, LesionMap, NotAssessed
+from operators.types import Lesion, LesionMap, NotAssessed, Role
 
 if TYPE_CHECKING:
     from highdicom import Volume
@@ -56,7 +57,7 @@ class Known:
     """An object that the truth holds; `listed` is the class it was listed as, None if it was not.
 
     `near`: see `Found`. `location` is None where the regions do not say. `planted`: what a
-    simulator calls it.
+    simulator calls it. `contrast_to_noise`: on SWI, see there; None where unknown.
     """
 
     kind: LesionClass
@@ -66,6 +67,7 @@ class Known:
     listed: LesionClass | None = None
     near: bool = False
     planted: str = ""
+    contrast_to_noise: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +141,11 @@ def judge(truth: Examined, labels: Labels, lesions: Sequence[Lesion]) -> Examina
          for one in lesions if one.index not in matched},
     )
     listed_as = {true: by_index[number].kind for number, true in pairs.items()}
+    background = truth.brain & (truth.truth == 0)
     return Examination(
         subject=truth.subject,
         found=tuple(_found(one, truth, pairs.get(one.index), one.index in near) for one in lesions),
-        known=tuple(_known(number, places[number], truth, listed_as.get(number),
+        known=tuple(_known(number, places[number], truth, background, listed_as.get(number),
                            number in near.values()) for number in here),
         slice_mm=float(_spacing_mm(truth)[0]), field_strength_t=truth.field_strength_t,
         dice=_dices(inside, labels, lesions, kinds),
@@ -158,14 +161,17 @@ def _found(one: Lesion, truth: Examined, match: int | None, near: bool) -> Found
 
 
 def _known(
-    number: int, voxels: NDArray[np.intp], truth: Examined, listed: LesionClass | None, near: bool
+    number: int, voxels: NDArray[np.intp], truth: Examined, background: NDArray[np.bool_],
+    listed: LesionClass | None, near: bool,
 ) -> Known:
     spacing = _spacing_mm(truth)
     place = locate(voxels.mean(axis=0).tolist(), truth.regions, spacing.tolist(),
                    reach_mm=LesionSettings().location_reach_mm)
     return Known(truth.kinds[number], truth.diameters_mm[number],
                  len(voxels) * float(np.prod(spacing)), place.category if place else None,
-                 listed, near, truth.planted.get(number, ""))
+                 listed, near, truth.planted.get(number, ""),
+                 contrast_to_noise(truth.contrasts[Role.SWI], voxels, background, spacing)
+                 if Role.SWI in truth.contrasts else None)
 
 
 def _spacing_mm(truth: Examined) -> Point:

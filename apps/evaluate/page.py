@@ -77,6 +77,7 @@ def _text(one: Evaluation, first: Way, pictures: Mapping[str, str], *, every: bo
         f"All below: from {_WAYS[first]}, {len(listed)} {one.where}.",
         sections.published_section(listed, one.where), sections.agreement_section(listed),
         sections.confusion_section(listed), sections.breakdown_section(listed),
+        sections.conspicuity_section(listed),
         "The next two parts are of every candidate with a probability of 0.05 or more."
         if every else "The next two parts are of what is listed, from the operating point upwards "
                       "(`--candidates` goes further down).",
@@ -116,6 +117,7 @@ def _data(one: Evaluation) -> dict[str, Any]:
     ways = {way.value: {
         "figures": figures(one.listed(way)), "bars": bars(one.listed(way)),
         "groups": sections.as_groups(one.listed(way)),
+        "by_contrast_to_noise": sections.by_conspicuity(one.listed(way)),
         "froc": {kind: froc(one.candidates(way), kind) for kind in SCORED},
         "calibration": {kind: reliability(one.candidates(way), kind) for kind in SCORED},
     } for way in one.ways}

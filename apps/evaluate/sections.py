@@ -172,6 +172,34 @@ def breakdown_section(one: Examinations) -> str:
     return "\n\n".join(parts)
 
 
+def conspicuity_section(one: Examinations) -> str:
+    """Sensitivity by how far lesions stand out of their surroundings."""
+    rows = [(LESIONS[kind].name, *(ratio(groups[band]) if band in groups else "-"
+                                   for band in _STANDING_OUT))
+            for kind, groups in by_conspicuity(one).items()]
+    return "\n\n".join((
+        "## By how far lesions stand out",
+        "Sensitivity by contrast on SWI in standard deviations of what lies 2 to 5 mm around, "
+        "noise and anatomy. What stands out by less than 3 is all but lost to the eye, too.",
+        table(("class", *_STANDING_OUT), rows),
+    ))
+
+
+def by_conspicuity(one: Examinations) -> dict[LesionClass, dict[str, Ratio]]:
+    """Sensitivity by band of contrast to noise."""
+    def band(_: Examination, each: Known) -> str:
+        if each.contrast_to_noise is None:
+            return _STANDING_OUT[-1]
+        return _STANDING_OUT[bisect_right(_CONTRASTS, each.contrast_to_noise)]
+    return {kind: {name: found for name, (found, _) in breakdown(
+                       one, kind, band, lambda *_: "").items() if name}
+            for kind in SCORED}
+
+
+_CONTRASTS = (3.0, 5.0, 8.0)
+_STANDING_OUT = ("below 3", "3 to 5", "5 to 8", "8 and more", "unknown")
+
+
 def _size(diameter_mm: float) -> str:
     """Below 2, 2 to 5, 5 to 10 mm and more; an edge belongs to the larger sizes."""
     return _band(bisect_right((2.0, 5.0, 10.0), diameter_mm), (0.0, 2.0, 5.0, 10.0))

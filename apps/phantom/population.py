@@ -98,12 +98,13 @@ def population(generator: np.random.Generator) -> Burden:
 def many(generator: np.random.Generator, microbleeds: tuple[int, int]) -> Burden:
     """Subjects to learn from: a lesion costs nothing to simulate, a subject does.
 
-    `microbleeds`: fewest and most. At most 6 iron deposits: a nucleus without one must stay
-    common. Siderosis and cavernomas in a third of them.
+    `microbleeds`: fewest and most. Half of them have up to 12 iron deposits, half at most 3: a
+    nucleus without one must stay common. Siderosis and cavernomas in a third of them.
     """
     return Burden(
         microbleeds=int(generator.integers(*microbleeds, endpoint=True)),
-        iron_deposits=int(generator.integers(0, 7)), calcifications=int(generator.integers(1, 7)),
+        iron_deposits=int(generator.integers(0, generator.choice((4, 13)))),
+        calcifications=int(generator.integers(1, 7)),
         siderosis=int(generator.integers(1, 4)) if generator.random() < 0.33 else 0,
         cavernomas=int(generator.integers(1, 3)) if generator.random() < 0.33 else 0,
         **_ageing(generator),

@@ -20,6 +20,7 @@ from operators.lesion_segmenter.normalise import CHANNELS
 from operators.lesion_segmenter.runs import (
     progress,
     read_checkpoint,
+    running_mean,
     schedule,
     write_checkpoint,
 )
@@ -125,10 +126,7 @@ class _Run:
         if initial is not None:
             network.load_state_dict(torch.load(initial, map_location="cpu", weights_only=True))
         self.network = network.to(self.device)
-        averaging: Any = torch.optim.swa_utils
-        self._mean = averaging.AveragedModel(
-            self.network, multi_avg_fn=averaging.get_ema_multi_avg_fn(settings.average),
-            use_buffers=True)
+        self._mean = running_mean(self.network, settings.average, buffers=True)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
         counts = np.bincount(classes, minlength=len(LesionClass) + 1)

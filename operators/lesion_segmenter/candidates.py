@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _MAGNITUDE = CASE_CHANNELS.index(Role.MAGNITUDE)
 _SWI, _QSM, _T2W = (CHANNELS.index(role) for role in (Role.SWI, Role.QSM, Role.T2W))
 _SHIFT_MM, _STRETCH = 1.5, 0.1
-_MAKING = b"1"
+_MAKING = b"2"
 """Changes when cubes are cut another way: none cut before are used then."""
 
 _log = logging.getLogger(__name__)
@@ -94,7 +94,8 @@ def _look(case: Case, runner: Runner) -> Looked:
     own = LesionSettings()
     maps = predict(contrasts[: len(CHANNELS)], runner, slices_per_batch=own.slices_per_batch)
     parts = components(maps, case.brain, case.spacing_mm, min_volume_mm3=own.min_volume_mm3,
-                       voxel_probability=own.voxel_probability)
+                       voxel_probability=own.voxel_probability,
+                       faint_probability=own.faint_probability)
     truth = np.where(case.brain, case.instances, 0)
     class_of = np.zeros(int(truth.max(initial=0)) + 1, np.int64)
     class_of[truth[truth > 0]] = case.classes[truth > 0]

@@ -48,20 +48,24 @@ class Component:
 
 def components(
     probabilities: Array, brain: NDArray[np.bool_], spacing_mm: Sequence[float],
-    *, voxel_probability: float, min_volume_mm3: float,
+    *, voxel_probability: float, min_volume_mm3: float, faint_probability: float | None = None,
 ) -> list[Component]:
     """Lesions of class probabilities (class, slice, row, column), 26-connected, inside the brain.
 
     Channel 0 is background, then the numbers of `LesionClass`. A voxel belongs to a lesion where
     the lesion classes together reach `voxel_probability`. What hangs together is one lesion, but a
     part of another class of at least `OWN_PART_MM3` is a lesion of its own, as a calcification in
-    an iron-laden pallidum is. Components smaller than `min_volume_mm3` are dropped; equality keeps
-    them. Order: by class, larger first, then by position.
+    an iron-laden pallidum is. What only reaches `faint_probability` is a lesion too, as far as it
+    reaches half of its largest probability. Components smaller than `min_volume_mm3` are dropped;
+    equality keeps them. Order: by class, larger first, then by position.
     """
     from scipy import ndimage
 
     lesion = probabilities[list(LESION_CLASSES)]
-    mask = (lesion.sum(axis=0) >= voxel_probability) & brain
+    together = np.where(brain, lesion.sum(axis=0), 0)
+    mask = together >= voxel_probability
+    if faint_probability is not None:
+        mask |= _faint(together, faint_probability, voxel_probability)
     labels, _ = ndimage.label(mask, _TOUCHING)
     voxel_mm3 = float(np.prod(spacing_mm))
     found = []
@@ -74,6 +78,16 @@ def components(
         for part in _parts(whole, classes, voxel_mm3):
             found.append(_measure(np.argwhere(part) + corner, probabilities, spacing_mm))
     return sorted(found, key=lambda one: (one.kind, -one.volume_mm3, one.centroid))
+
+
+def _faint(together: Array, least: float, most: float) -> NDArray[np.bool_]:
+    """What hangs together at `least` but stays below `most`, where it reaches half of its peak."""
+    from scipy import ndimage
+
+    low = together >= least
+    labels, count = ndimage.label(low, _TOUCHING)
+    peaks = np.append(0, ndimage.maximum(together, labels, np.arange(1, count + 1)))[labels]
+    return np.asarray(low & (peaks < most) & (together >= peaks / 2))
 
 
 def _parts(

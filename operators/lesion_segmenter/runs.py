@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from operators.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 def schedule(step: int, steps: int) -> float:
@@ -19,6 +22,29 @@ def schedule(step: int, steps: int) -> float:
     if step < rise:
         return (step + 1) / rise
     return 0.01 + 0.99 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))) / 2
+
+
+def running_mean(network: nn.Module, decay: float, *, buffers: bool = False) -> Any:
+    """The network with the running mean of its weights; `update_parameters` takes them in.
+
+    The first n steps decay by (1 + n) / (10 + n) at most, so that a short run forgets the random
+    weights it began with (as TensorFlow's ExponentialMovingAverage does with its number of
+    updates). `buffers`: whether buffers are averaged too, or taken as they are.
+    """
+    import torch
+
+    def mix(means: Sequence[Tensor], weights: Sequence[Tensor], updates: Tensor | int) -> None:
+        step = float(updates)
+        share = 1 - min(decay, (1 + step) / (10 + step))
+        for mean, weight in zip(means, weights, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(weight, share)
+            else:
+                mean.copy_(weight)
+
+    averaging: Any = torch.optim.swa_utils
+    return averaging.AveragedModel(
+        network, multi_avg_fn=torch.no_grad()(mix), use_buffers=buffers)
 
 
 def progress(first: int, last: int) -> Iterator[int]:

@@ -38,6 +38,7 @@ from operators.types import CoregisteredStudy, Lesion, LesionMap, NotAssessed, R
 
 if TYPE_CHECKING:
     from highdicom import Volume
+    from torch import nn
 
 Array = NDArray[np.float32]
 
@@ -66,26 +67,26 @@ def segment_lesions(
     runner = make_runner(model.network(), settings.engine)
     seen = predict(prepared.array, runner, slices_per_batch=settings.slices_per_batch)
     maps = prepared.to_reference(seen)
+    again = model.second_stage()
     found = components(
         maps, brain, mask.spacing,
         voxel_probability=settings.voxel_probability, min_volume_mm3=settings.min_volume_mm3,
+        faint_probability=settings.faint_probability if again else None,
     )
-    found = _looked_at_again(found, model, prepared, seen)
+    if again and found:
+        found = _looked_at_again(found, again, prepared, seen)
     judge = _Judge(study, regions, images, brain, model, settings)
     inputs = tuple(source if role is Role.SWI else role for role in prepared.present)
     return replace(_lesion_map(found, judge, maps, mask, inputs), engine=runner.name)
 
 
 def _looked_at_again(
-    found: list[Component], model: Bundle, prepared: NetworkInput, maps: Array
+    found: list[Component], network: nn.Module, prepared: NetworkInput, maps: Array
 ) -> list[Component]:
-    """The candidates with what the second stage gives them for their class, where there is one.
+    """The candidates with what the second stage gives them for their class.
 
     `maps` are on the network's grid, on which the second stage learned.
     """
-    network = model.second_stage()
-    if network is None or not found:
-        return found
     given = classify(network, cubes(
         prepared.array, maps, prepared.brain, prepared.spacing_mm, found, box=prepared.box))
     return [replace(part, second=float(row[part.kind]))

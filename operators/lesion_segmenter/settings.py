@@ -33,6 +33,11 @@ class LesionSettings(BaseModel):
         description="A voxel belongs to a lesion when the lesion classes together reach this "
         "probability: half, so that the outline is the most likely one.",
     )
+    faint_probability: float = Field(
+        default=0.05, gt=0, lt=1,
+        description="Spots that reach only this are candidates too, where the model has a second "
+        "stage to reject them; their outline is where they reach half of their peak.",
+    )
     min_volume_mm3: float = Field(
         default=2.0, ge=0,
         description="Smaller components are dropped, mm3; one voxel of a usual SWI (1 x 1 x 2 mm) "

@@ -23,6 +23,7 @@ from operators.lesion_segmenter.normalise import CHANNELS
 from operators.lesion_segmenter.runs import (
     progress,
     read_checkpoint,
+    running_mean,
     schedule,
     write_checkpoint,
 )
@@ -174,10 +175,7 @@ class _Run:
         if initial is not None:
             network.load_state_dict(torch.load(initial, map_location="cpu", weights_only=True))
         self.network = to_channels_last(network.to(self.device))
-        averaging: Any = torch.optim.swa_utils
-        self._mean = averaging.AveragedModel(
-            self.network, multi_avg_fn=averaging.get_ema_multi_avg_fn(settings.average)
-        )
+        self._mean = running_mean(self.network, settings.average)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )

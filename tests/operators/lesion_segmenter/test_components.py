@@ -82,6 +82,19 @@ def test_lesion_classes_share_the_voxel_threshold_but_the_vessel_class_does_not(
     assert [one.centroid for one in found] == [(4.0, 10.0, 10.0)]
 
 
+def test_a_faint_spot_is_a_candidate_only_where_asked_for_and_ends_at_half_its_peak():
+    maps = class_maps()
+    put(maps, (4, 10, slice(8, 13)), LesionClass.MICROBLEED, np.array([0.06, 0.15, 0.4, 0.2, 0.1]))
+    put(maps, (7, 10, slice(10, 14)), LesionClass.MICROBLEED, np.array([0.9, 0.6, 0.4, 0.1]))
+    put(maps, (1, 10, 10), LesionClass.MICROBLEED, 0.04)
+    (strong,) = split(maps)
+    both = components(maps, np.ones(maps.shape[1:], bool), SPACING, voxel_probability=0.5,
+                      min_volume_mm3=0.0, faint_probability=0.05)
+    assert strong.voxels.tolist() == [[7, 10, 10], [7, 10, 11]]
+    assert [one.voxels.tolist() for one in both] == [
+        [[4, 10, 10], [4, 10, 11]], strong.voxels.tolist()]
+
+
 def test_order_is_by_class_then_size_then_place_whatever_the_array_order():
     maps = class_maps()
     put(maps, (1, 3, 3), LesionClass.IRON_DEPOSIT)

@@ -9,6 +9,7 @@ from operators.labels import LesionClass
 from operators.lesion_segmenter.cases import CASE_CHANNELS, Case, save_case
 from operators.lesion_segmenter.losses import lesion_loss
 from operators.lesion_segmenter.normalise import CHANNELS
+from operators.lesion_segmenter.runs import running_mean
 from operators.lesion_segmenter.sampling import PatchSampler
 from operators.lesion_segmenter.training import TrainingSettings, split_cases, train
 from operators.types import Role
@@ -194,3 +195,26 @@ def test_a_toy_task_is_being_learned(files, tmp_path):
     assert any((tmp_path / "a").glob("events.out.tfevents.*"))
     assert [line["step"] for line in log] == [20, 40, 60]
     assert log[-1]["loss"] < 0.85 * log[0]["loss"]
+
+
+def test_the_running_mean_forgets_how_a_short_run_began():
+    """After 300 steps that moved from 0 to 1 at once, a decay of 0.995 alone would leave 0.22."""
+    network = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(network.weight)
+    mean = running_mean(network, 0.995)
+    mean.update_parameters(network)
+    torch.nn.init.ones_(network.weight)
+    for _ in range(300):
+        mean.update_parameters(network)
+    assert 0.999 < float(mean.module.weight) <= 1
+
+
+def test_the_running_mean_of_a_long_run_decays_as_told():
+    network = torch.nn.Linear(1, 1, bias=False)
+    mean = running_mean(network, 0.9)
+    torch.nn.init.zeros_(network.weight)
+    for _ in range(200):
+        mean.update_parameters(network)
+    torch.nn.init.ones_(network.weight)
+    mean.update_parameters(network)
+    assert float(mean.module.weight) == pytest.approx(0.1, abs=1e-6)
