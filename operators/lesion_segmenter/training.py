@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from operators.errors import ConfigurationError, InputError
@@ -32,6 +33,7 @@ from operators.lesion_segmenter.sampling import PatchSampler
 if TYPE_CHECKING:
     from torch import nn
 
+Array = NDArray[np.float32]
 CHECKPOINT, WEIGHTS, LOG = "checkpoint.pt", "model.pt", "log.jsonl"
 
 _log = logging.getLogger(__name__)
@@ -135,11 +137,23 @@ def split_cases(
 def validate(network: nn.Module, cases: Sequence[Case], step: int, loss: float) -> Validation:
     """Lesion-wise scores of a network on whole cases with all their contrasts."""
     runner = make_runner(network)
+    best = lesion_scores(lambda inputs: predict(inputs, runner, slices_per_batch=8), cases)
+    return Validation(step, loss, {name: f1 for name, (_, f1) in best.items()},
+                      {name: point for name, (point, _) in best.items()})
+
+
+def lesion_scores(
+    maps_of: Callable[[Array], Array], cases: Sequence[Case]
+) -> dict[str, tuple[float, float]]:
+    """Per class the probability of a lesion that gives the best F1 over the cases, and that F1.
+
+    `maps_of`: from contrasts of `CHANNELS` (contrast, slice, row, column) to class probabilities
+    (class, slice, row, column).
+    """
     found: dict[LesionClass, list[Candidate]] = {kind: [] for kind in LESION_CLASSES}
     positives = dict.fromkeys(LESION_CLASSES, 0)
     for case in cases:
-        inputs = case.inputs[: len(CHANNELS)].astype(np.float32)
-        maps = predict(inputs, runner, slices_per_batch=8)
+        maps = maps_of(case.inputs[: len(CHANNELS)].astype(np.float32))
         parts = components(maps, case.brain, case.spacing_mm,
                            voxel_probability=0.5, min_volume_mm3=2.0)
         for kind in LESION_CLASSES:
@@ -152,10 +166,8 @@ def validate(network: nn.Module, cases: Sequence[Case], step: int, loss: float) 
             positives[kind] += np.unique(truth[truth > 0]).size
             found[kind] += [Candidate(part.probability, number in pairs)
                             for number, part in enumerate(own, start=1)]
-    best = {kind.name.lower(): best_operating_point(found[kind], positives[kind])
+    return {kind.name.lower(): best_operating_point(found[kind], positives[kind])
             for kind in LESION_CLASSES}
-    return Validation(step, loss, {name: f1 for name, (_, f1) in best.items()},
-                      {name: point for name, (point, _) in best.items()})
 
 
 class _Run:
