@@ -41,8 +41,9 @@ def three_d() -> torch.nn.Module:
     from monai.networks.nets import DynUNet
 
     strides = [1, (1, 2, 2), 2, 2]
-    return DynUNet(3, len(CHANNELS), CLASSES, kernel_size=[3] * len(strides), strides=strides,
-                   upsample_kernel_size=strides[1:], filters=(16, 32, 64, 128), norm_name="instance")
+    return DynUNet(
+        3, len(CHANNELS), CLASSES, kernel_size=[3] * len(strides), strides=strides,
+        upsample_kernel_size=strides[1:], filters=(16, 32, 64, 128), norm_name="instance")
 
 
 def patches(cases: Sequence[Case], seed: int) -> Any:
