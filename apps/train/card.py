@@ -65,9 +65,9 @@ local mean in the brain, QSM in units of 0.15 ppm from the brain's median; about
 QSM and T2w may be missing (zero): training left them out at times. A gradient-echo magnitude may
 stand for SWI. Output: five probabilities per pixel.
 
-A second stage, a 3D network of 0.38 million parameters, looks at 24 mm about each candidate
-and says what it is, if anything; it learned from what the first found in the training subjects. A
-lesion's probability comes from the log-odds of both and the lesion's volume, susceptibility, shape
+A second stage, a 3D network of 0.38 million parameters, looks at 24 mm about each candidate, faint
+ones too, and says what it is, if anything; it learned from what the first found in the training
+subjects. A lesion's probability comes from the log-odds of both and the lesion's volume, susceptibility, shape
 and depth by one logistic regression per class, fitted on the validation subjects (simulated,
 half of them with more lesions than the population has), and by another for studies without QSM,
 fitted on the same subjects without theirs. Operating point per class, chosen on the
