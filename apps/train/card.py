@@ -70,8 +70,9 @@ ones too, and says what it is, if anything; it learned from what the first found
 subjects. A lesion's probability comes from the log-odds of both and the lesion's volume,
 susceptibility, shape and depth by one logistic regression per class, fitted on the validation
 subjects (simulated, half of them with more lesions than the population has), and by another for
-studies without QSM, fitted on the same subjects without theirs. Operating point per class, chosen on the
-same subjects for the best F1 at no more than 0.5 false lesions of a class per scan: {points}.
+studies without QSM, fitted on the same subjects without theirs. Operating point per class, chosen
+on the same subjects for the best F1 at no more than 0.5 false lesions of a class per scan:
+{points}.
 
 ## Performance
 
