@@ -11,6 +11,7 @@ lesions over the validation cases after the last step, no second stage. Writes d
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ import typer
 from operators.labels import LesionClass
 from operators.lesion_segmenter.cases import Case, load_case
 from operators.lesion_segmenter.inference import make_runner, predict
+from operators.lesion_segmenter.losses import CLASS_WEIGHTS
 from operators.lesion_segmenter.network import LesionNet
 from operators.lesion_segmenter.normalise import CHANNELS
 from operators.lesion_segmenter.runs import progress, running_mean, schedule
@@ -32,8 +34,6 @@ from operators.lesion_segmenter.training import WEIGHTS, TrainingSettings, lesio
 PATCH = (16, 64, 64)
 BATCH = 2
 CLASSES = len(LesionClass) + 1
-WEIGHT = (1.0, 3.0, 3.0, 3.0, 1.5)
-"""Of the classes in the cross-entropy: those of the product's own loss."""
 
 
 def three_d() -> torch.nn.Module:
@@ -47,7 +47,7 @@ def three_d() -> torch.nn.Module:
 
 
 def patches(cases: Sequence[Case], seed: int) -> Any:
-    """An endless row of batches: centred on the classes as the product's sampler does."""
+    """An endless row of batches, centred on the classes in the shares of the product's sampler."""
     from monai.transforms import (
         Compose,
         RandCropByLabelClassesd,
@@ -77,23 +77,26 @@ def patches(cases: Sequence[Case], seed: int) -> Any:
                torch.stack([torch.as_tensor(one["label"]) for one in drawn]))
 
 
-def train_three_d(cases: Sequence[Case], seconds: float, seed: int) -> tuple[torch.nn.Module, int]:
+def train_three_d(
+    cases: Sequence[Case], seconds: float, settings: TrainingSettings
+) -> tuple[torch.nn.Module, int]:
     """Train for that much CPU time; the running mean of the weights and the steps it took."""
     from monai.losses import DiceCELoss
 
-    torch.manual_seed(seed)
+    torch.manual_seed(settings.seed)
     network = three_d()
-    mean = running_mean(network, 0.995)
-    optimizer = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=1e-4)
+    mean = running_mean(network, settings.average)
+    optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate,
+                                  weight_decay=settings.weight_decay)
     loss_of = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False,
-                         weight=torch.tensor(WEIGHT))
+                         weight=torch.tensor(CLASS_WEIGHTS))
     begin, step = time.process_time(), 0
-    for image, label in patches(cases, seed):
+    for image, label in patches(cases, settings.seed):
         spent = (time.process_time() - begin) / seconds
         if spent >= 1:
             break
         for group in optimizer.param_groups:
-            group["lr"] = 2e-3 * schedule(int(spent * 1000), 1000)
+            group["lr"] = settings.learning_rate * schedule(int(spent * 1000), 1000)
         loss = loss_of(network(image), label)
         optimizer.zero_grad()
         loss.backward()
@@ -120,6 +123,8 @@ def maps_of(network: torch.nn.Module) -> Any:
 
 def one_seed(train_files: list[Path], held: list[Case], out: Path, steps: int, seed: int) -> Any:
     """Both networks with one seed: name -> steps, CPU seconds, F1 per class."""
+    # A run that was broken off would tell too little of the time that the other is given.
+    shutil.rmtree(out / f"flat-{seed}", ignore_errors=True)
     begin = time.process_time()
     settings = TrainingSettings(seed=seed, steps=steps, validate_every=steps)
     train(train_files, out / f"flat-{seed}", settings, validation=[_first(out, held)])
@@ -129,7 +134,7 @@ def one_seed(train_files: list[Path], held: list[Case], out: Path, steps: int, s
     runner = make_runner(flat)
     rows = {"2.5D": _row(lambda inputs: predict(inputs, runner, slices_per_batch=2), held,
                          steps, spent, flat)}
-    deep, taken = train_three_d([load_case(path) for path in train_files], spent, seed)
+    deep, taken = train_three_d([load_case(path) for path in train_files], spent, settings)
     rows["3D"] = _row(maps_of(deep), held, taken, spent, deep)
     return rows
 

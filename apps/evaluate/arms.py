@@ -35,7 +35,7 @@ COMPARED = ("SWI", "SWI+QSM")
 """The multi-class arms compared subject by subject; only theirs are all candidates listed."""
 _CODE = ("operators/lesion_segmenter", "apps/train/publish.py", "apps/train/scoring.py",
          "apps/train/subjects.py", "apps/evaluate/examination.py", "apps/evaluate/pairing.py",
-         "apps/evaluate/arms.py")
+         "apps/evaluate/conspicuity.py", "apps/evaluate/arms.py")
 
 
 @dataclass(frozen=True, slots=True)

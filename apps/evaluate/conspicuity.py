@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-RING_MM = (2.0, 5.0)
-"""Distance of the ring that a lesion is compared with; that of the product's own contrast."""
+from operators.lesion_segmenter.mimics import RING_MM
+
 _LEAST_RING = 20
 _NORMAL_MAD = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
@@ -20,8 +20,9 @@ def contrast_to_noise(
 
     (median of the ring - mean of the lesion) / robust standard deviation of the ring, which holds
     the noise and the anatomy that a reader has to look past. The ring is what `background`, brain
-    without any known object, holds 2 to 5 mm away. `image` is (slice, row, column), `voxels` (n, 3)
-    indices. None where fewer than 20 voxels of the ring are left.
+    without any known object, holds 2 to 5 mm away (`RING_MM`). `image` is (slice, row, column),
+    `voxels` (n, 3) indices. None where fewer than 20 voxels of the ring are left, or the lesion's
+    own are unknown.
     """
     from scipy import ndimage
 
@@ -38,5 +39,5 @@ def contrast_to_noise(
         return None
     level = float(np.median(ring))
     spread = _NORMAL_MAD * float(np.median(np.abs(ring - level)))
-    inside = float(np.nanmean(image[box][lesion].astype(np.float64)))
-    return (level - inside) / spread if spread > 0 else None
+    inside = float(image[box][lesion].astype(np.float64).mean())
+    return (level - inside) / spread if spread > 0 and np.isfinite(inside) else None

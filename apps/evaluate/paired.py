@@ -59,7 +59,7 @@ def paired_bootstrap(
 
 def precision_at(kind: LesionClass, sensitivity: float) -> Callable[[Pairs], Figures]:
     """Precision of both over all lesions, each at its highest probability that reaches
-    `sensitivity`, or, where one never does, what both reach.
+    `sensitivity`, or, where one never does, what both reach; NaN where that is nothing.
 
     Give candidates, which go far down.
     """
@@ -68,6 +68,8 @@ def precision_at(kind: LesionClass, sensitivity: float) -> Callable[[Pairs], Fig
         if not all(curves):
             return math.nan, math.nan
         wanted = min(sensitivity, *(curve[-1].sensitivity for curve in curves))
+        if wanted == 0:
+            return math.nan, math.nan
         first, second = (next((one.precision for one in curve if one.sensitivity >= wanted),
                               math.nan) for curve in curves)
         return first, second

@@ -23,7 +23,8 @@ from operators.lesion_segmenter.settings import LesionSettings
 from operators.types import NotAssessed
 
 _CODE = ("operators/lesion_segmenter", "operators/types.py", "operators/labels.py",
-         "apps/evaluate/examination.py", "apps/evaluate/pairing.py", "apps/evaluate/from_dicom.py",
+         "apps/evaluate/examination.py", "apps/evaluate/pairing.py",
+         "apps/evaluate/conspicuity.py", "apps/evaluate/from_dicom.py",
          "apps/train/annotated.py", "apps/train/subjects.py")
 
 

@@ -180,7 +180,7 @@ def conspicuity_section(one: Examinations) -> str:
     return "\n\n".join((
         "## By how far lesions stand out",
         "Sensitivity by contrast on SWI in standard deviations of what lies 2 to 5 mm around, "
-        "noise and anatomy. What stands out by less than 3 is all but lost to the eye, too.",
+        "noise and anatomy.",
         table(("class", *_STANDING_OUT), rows),
     ))
 

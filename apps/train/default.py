@@ -21,15 +21,15 @@ from operators.lesion_segmenter.candidate_training import CandidateSettings, tra
 from operators.lesion_segmenter.training import TrainingSettings, train
 
 SEED = 50000
-COUNTS: dict[Split, int] = {"train": 60, "validation": 18, "test": 0}
-TRAINING = TrainingSettings(steps=9400, validate_every=1750)
+COUNTS: dict[Split, int] = {"train": 96, "validation": 18, "test": 0}
+TRAINING = TrainingSettings(steps=12900, validate_every=1750)
 SECOND_STAGE = CandidateSettings(steps=2000)
 
 _log = logging.getLogger("apps.train")
 
 
 def main(
-    workdir: Annotated[Path, typer.Option(help="Folder for subjects and checkpoints (3 GB).")],
+    workdir: Annotated[Path, typer.Option(help="Folder for subjects and checkpoints (5 GB).")],
     label_maps: Annotated[Path, typer.Option(help="Folder of FreeSurfer-numbered label maps.")],
     out: Annotated[Path, typer.Option(help="The bundle.")] = Path("models/lesion_segmenter"),
     seed: Annotated[int, typer.Option(help="Of heads, subjects and training.")] = SEED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from operators.lesion_segmenter.components import LESION_CLASSES
 from operators.lesion_segmenter.matching import Candidate, best_operating_point
 from operators.lesion_segmenter.normalise import CHANNELS
 from operators.lesion_segmenter.runs import (
+    Learner,
     progress,
     read_checkpoint,
     running_mean,
@@ -109,7 +110,7 @@ def score(network: nn.Module, cases: Sequence[Looked]) -> float:
         for kind in targets]))
 
 
-class _Run:
+class _Run(Learner):
     """The state of a training run, on disk and in memory."""
 
     def __init__(
@@ -126,7 +127,7 @@ class _Run:
         if initial is not None:
             network.load_state_dict(torch.load(initial, map_location="cpu", weights_only=True))
         self.network = network.to(self.device)
-        self._mean = running_mean(self.network, settings.average, buffers=True)
+        self.mean = running_mean(self.network, settings.average, buffers=True)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
         counts = np.bincount(classes, minlength=len(LesionClass) + 1)
@@ -137,14 +138,6 @@ class _Run:
         self.loss = torch.nn.CrossEntropyLoss(
             torch.tensor(weight, dtype=torch.float32), label_smoothing=0.02).to(self.device)
         self._resume()
-
-    @property
-    def averaged(self) -> nn.Module:
-        """A copy of the network with the running mean of its weights, on the CPU."""
-        import copy
-
-        network: nn.Module = copy.deepcopy(self._mean.module)
-        return network.cpu().eval()
 
     def learn(self, seen: Tensor, classes: NDArray, step: int) -> float:
         """One step; its loss."""
@@ -161,7 +154,7 @@ class _Run:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        self._mean.update_parameters(self.network)
+        self.mean.update_parameters(self.network)
         return float(loss.detach())
 
     def keep(self, step: int, loss: float, found: float) -> None:
@@ -172,14 +165,10 @@ class _Run:
         if found > self.best:
             self.best = found
             torch.save(self.averaged.state_dict(), self.out / WEIGHTS)
-        write_checkpoint(self.out / CHECKPOINT, self.settings, self._parts, step=step,
+        write_checkpoint(self.out / CHECKPOINT, self.settings, self.parts, step=step,
                          best=self.best)
 
-    @property
-    def _parts(self) -> dict[str, Any]:
-        return {"network": self.network, "mean": self._mean, "optimizer": self.optimizer}
-
     def _resume(self) -> None:
-        state = read_checkpoint(self.out / CHECKPOINT, self.settings, self._parts, self.device)
+        state = read_checkpoint(self.out / CHECKPOINT, self.settings, self.parts, self.device)
         if state is not None:
             self.step, self.best = int(state["step"]), float(state["best"])

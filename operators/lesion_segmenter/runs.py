@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,25 @@ def schedule(step: int, steps: int) -> float:
     if step < rise:
         return (step + 1) / rise
     return 0.01 + 0.99 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))) / 2
+
+
+class Learner:
+    """A network that learns, the running mean of its weights, and its optimiser."""
+
+    network: nn.Module
+    mean: Any
+    optimizer: Any
+
+    @property
+    def averaged(self) -> nn.Module:
+        """A copy of the network with the running mean of its weights, on the CPU."""
+        network: nn.Module = copy.deepcopy(self.mean.module)
+        return network.cpu().eval()
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What a checkpoint keeps, by name."""
+        return {"network": self.network, "mean": self.mean, "optimizer": self.optimizer}
 
 
 def running_mean(network: nn.Module, decay: float, *, buffers: bool = False) -> Any:

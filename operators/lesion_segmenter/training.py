@@ -22,6 +22,7 @@ from operators.lesion_segmenter.inference import make_runner, predict, to_channe
 from operators.lesion_segmenter.matching import Candidate, best_operating_point, match
 from operators.lesion_segmenter.normalise import CHANNELS
 from operators.lesion_segmenter.runs import (
+    Learner,
     progress,
     read_checkpoint,
     running_mean,
@@ -170,7 +171,7 @@ def lesion_scores(
             for kind in LESION_CLASSES}
 
 
-class _Run:
+class _Run(Learner):
     """The state of a training run, on disk and in memory."""
 
     def __init__(self, out: Path, settings: TrainingSettings, initial: Path | None) -> None:
@@ -187,19 +188,11 @@ class _Run:
         if initial is not None:
             network.load_state_dict(torch.load(initial, map_location="cpu", weights_only=True))
         self.network = to_channels_last(network.to(self.device))
-        self._mean = running_mean(self.network, settings.average)
+        self.mean = running_mean(self.network, settings.average)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )
         self._resume()
-
-    @property
-    def averaged(self) -> nn.Module:
-        """A copy of the network with the running mean of its weights, on the CPU."""
-        import copy
-
-        network: nn.Module = copy.deepcopy(self._mean.module)
-        return network.cpu().eval()
 
     def learn(self, sampler: PatchSampler, step: int) -> float:
         """One step; the running mean of the loss. Patches depend on the seed and step only."""
@@ -222,7 +215,7 @@ class _Run:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
-        self._mean.update_parameters(self.network)
+        self.mean.update_parameters(self.network)
         value = float(loss.detach())
         self._recent = value if math.isnan(self._recent) else 0.98 * self._recent + 0.02 * value
         return self._recent
@@ -244,15 +237,11 @@ class _Run:
         _to_tensorboard(self.out, result)
         scores = ", ".join(f"{name} F1 {value:.3f}" for name, value in result.f1.items())
         _log.info("step %d: loss %.3f, validation %s", result.step, result.loss, scores)
-        write_checkpoint(self.out / CHECKPOINT, self.settings, self._parts, step=result.step,
+        write_checkpoint(self.out / CHECKPOINT, self.settings, self.parts, step=result.step,
                          recent=self._recent, best=asdict(self.best))
 
-    @property
-    def _parts(self) -> dict[str, Any]:
-        return {"network": self.network, "mean": self._mean, "optimizer": self.optimizer}
-
     def _resume(self) -> None:
-        state = read_checkpoint(self.out / CHECKPOINT, self.settings, self._parts, self.device)
+        state = read_checkpoint(self.out / CHECKPOINT, self.settings, self.parts, self.device)
         if state is not None:
             self.step, self._recent = int(state["step"]), float(state["recent"])
             self.best = Validation(**state["best"])

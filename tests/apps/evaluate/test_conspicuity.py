@@ -38,6 +38,7 @@ def test_nothing_is_said_without_surroundings_or_without_spread():
     nothing = np.zeros((20, 34, 34), bool)
     assert contrast_to_noise(scan(40), LESION, nothing, SPACING) is None
     assert contrast_to_noise(np.zeros((20, 34, 34)), LESION, ~nothing, SPACING) is None
+    assert contrast_to_noise(scan(np.nan), LESION, ~nothing, SPACING) is None
 
 
 def test_bands_take_their_lower_edge():

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from apps.evaluate.examination import Examination, Found, Known
@@ -158,6 +159,15 @@ def test_a_sensitivity_that_one_never_reaches_is_lowered_to_what_both_reach():
     high = [Examination("a", (found(BLEED, BLEED, 0.9), found(BLEED, BLEED, 0.8)),
                         (known(BLEED), known(BLEED)))]
     assert precision_at(BLEED, 0.9)(list(zip(low, high, strict=True))) == (1.0, 1.0)
+
+
+def test_two_models_that_find_nothing_together_are_not_compared():
+    """A model without a hit reaches no sensitivity: its precision there would be that of chance."""
+    none = [Examination("a", (found(BLEED, None, 0.9),), (known(BLEED),))]
+    some = [Examination("a", (found(BLEED, BLEED, 0.9),), (known(BLEED),))]
+    told = paired_bootstrap(none, some, precision_at(BLEED, 0.5), seed=1, rounds=10)
+    assert np.isnan([told.first, told.second, told.low]).all()
+    assert told.undefined == 1
 
 
 def test_other_subjects_are_refused():
