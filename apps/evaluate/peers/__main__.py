@@ -53,6 +53,9 @@ def main(
     ] = None,
     minutes: Annotated[float, typer.Option(help="nnU-Net's training.")] = 60.0,
     configuration: Annotated[str, typer.Option(help="Of nnU-Net: 2d, 3d_fullres.")] = "2d",
+    planned_gb: Annotated[
+        float, typer.Option(help="GB that nnU-Net plans its batches for; less: more steps.")
+    ] = 8.0,
     most: Annotated[int, typer.Option(help="Scans that are taken, the first by name.")] = 24,
 ) -> None:
     """Write the page of the comparison."""
@@ -66,8 +69,9 @@ def main(
         Ours(models / "lesion_segmenter", settings), RadialSymmetry(fit(validation))]
     if nnunet is not None:
         cases = _files(cohort, "train", "case")
-        folder = out / "work" / f"{configuration}-{fingerprint(f'{minutes:g}', *cases)}"
-        network = NnUNet(folder, nnunet, minutes, configuration, threads=torch.get_num_threads())
+        kind = f"{configuration}-{fingerprint(f'{minutes:g}', f'{planned_gb:g}', *cases)}"
+        network = NnUNet(out / "work" / kind, nnunet, minutes, configuration,
+                         threads=torch.get_num_threads(), planned_gb=planned_gb)
         contenders.append(_nnunet(network, cases, validation))
     read = [scan.read() for scan in tree.scans[:most]]
     results = tuple(_result(one, read) for one in contenders)
@@ -93,8 +97,9 @@ def _nnunet(network: NnUNet, cases: Sequence[Path], validation: Sequence[Examine
         _log.info("nnU-Net: %d cases, %g minutes", len(cases), network.minutes)
         network.train(of_case(load_case(path)) for path in cases)
     kind = "2D" if network.configuration == "2d" else "3D"
-    return Nnu(network, points_of_nnunet(network, validation),
-               f"nnU-Net {kind}, {network.minutes:g} min of training")
+    name = (f"nnU-Net {kind}, {network.minutes:g} min of training on {network.threads} CPU "
+            f"thread(s), batches planned for {network.planned_gb:g} GB")
+    return Nnu(network, points_of_nnunet(network, validation), name)
 
 
 def _result(one: Contender, scans: Sequence[Examined]) -> Result:
