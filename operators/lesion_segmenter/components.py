@@ -30,6 +30,7 @@ class Component:
     diameter_mm : largest distance between two outer faces in one slice.
     centroid : mean index.
     second : what the second stage gives `kind`; None where there is none.
+    vessel : what the second stage gives a vessel; None where there is none.
     """
 
     voxels: NDArray[np.intp]
@@ -39,6 +40,7 @@ class Component:
     diameter_mm: float
     centroid: tuple[float, float, float]
     second: float | None = None
+    vessel: float | None = None
 
     @property
     def index(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:

@@ -43,8 +43,8 @@ def name_lesion(evidence: Evidence, settings: LesionSettings) -> tuple[LesionCla
 
     Rules, in order: the sign of susceptibility tells blood and iron from calcium; iron deposits are
     those of the basal ganglia (Rashid et al. 2021), not the iron-rich nuclei of the brain stem and
-    cerebellum; a tube is a vessel; what is wider than a microbleed can be is iron in the basal
-    ganglia and nothing elsewhere.
+    cerebellum; a tube is a vessel where the settings say how tube-like; what is wider than a
+    microbleed can be is iron in the basal ganglia and nothing elsewhere.
     """
     kind, why = _by_sign(evidence, settings)
     place = evidence.location

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 Array = NDArray[np.float32]
+DOUBT, CLEAR = 0.05, 0.5
+"""Below its operating point, a candidate that may still be a microbleed with `DOUBT`, and in which
+the second stage sees a vessel with `CLEAR`, is listed as one (our choice; the rest are many)."""
 
 
 def segment_lesions(
@@ -83,13 +86,13 @@ def segment_lesions(
 def _looked_at_again(
     found: list[Component], network: nn.Module, prepared: NetworkInput, maps: Array
 ) -> list[Component]:
-    """The candidates with what the second stage gives them for their class.
+    """The candidates with what the second stage gives them for their class and for a vessel.
 
     `maps` are on the network's grid, on which the second stage learned.
     """
     given = classify(network, cubes(
         prepared.array, maps, prepared.brain, prepared.spacing_mm, found, box=prepared.box))
-    return [replace(part, second=float(row[part.kind]))
+    return [replace(part, second=float(row[part.kind]), vessel=float(row[LesionClass.VESSEL]))
             for part, row in zip(found, given, strict=True)]
 
 
@@ -110,7 +113,10 @@ class _Judge:
         self.iron_elsewhere = 0
 
     def lesion(self, part: Component, maps: Array) -> Lesion | None:
-        """The lesion, its index still 0; None below the operating point or not nameable."""
+        """The lesion, its index still 0; None below the operating point or not nameable.
+
+        What might be a microbleed and the second stage takes for a vessel is a vessel.
+        """
         mean, peak = self._susceptibility(part)
         spacing = self.grid.spacing
         contrast = None
@@ -124,12 +130,18 @@ class _Judge:
             model.calibration if self.qsm is not None else model.calibration_without_qsm
         ).get(part.kind)
         probability = calibration.probability(seen) if calibration else part.probability
-        if probability < self.points[part.kind]:
-            return None
+        doubtful = part.kind is LesionClass.MICROBLEED and probability >= DOUBT
         place = self._location(part)
-        evidence = Evidence(part.kind, _runner_up(part, maps), contrast, tube,
-                            part.diameter_mm, place)
-        kind, why = name_lesion(evidence, self.settings)
+        kind: LesionClass | None
+        if probability >= self.points[part.kind]:
+            kind, why = name_lesion(Evidence(part.kind, _runner_up(part, maps), contrast, tube,
+                                             part.diameter_mm, place), self.settings)
+        elif doubtful and part.vessel is not None and part.vessel >= CLEAR:
+            kind, why = LesionClass.VESSEL, (
+                f"a vessel at a second look; a microbleed with probability {probability:.2f} only")
+            probability = part.vessel
+        else:
+            return None
         centre = self.grid.map_indices_to_reference(np.array([part.centroid]))[0]
         centroid = (float(centre[0]), float(centre[1]), float(centre[2]))
         if kind is None:

@@ -120,7 +120,9 @@ def test_iron_outside_the_basal_ganglia_is_not_an_iron_deposit():
 
 
 def test_a_tube_is_a_vessel_but_only_a_microbleed_can_turn_into_one():
-    assert name_lesion(evidence(vesselness=0.97), SETTINGS)[0] is LesionClass.VESSEL
+    strict = SETTINGS.model_copy(update={"max_vesselness": 0.93})
+    assert name_lesion(evidence(vesselness=0.97), strict)[0] is LesionClass.VESSEL
+    assert name_lesion(evidence(vesselness=1.0), SETTINGS)[0] is LesionClass.MICROBLEED
     iron = evidence(kind=LesionClass.IRON_DEPOSIT, vesselness=0.97,
                     location=structure("pallidum", Side.LEFT))
     assert name_lesion(iron, SETTINGS)[0] is LesionClass.IRON_DEPOSIT

@@ -243,3 +243,22 @@ def test_what_the_second_stage_says_reaches_the_probability(head, rule_bundle, m
         result = segment.segment_lesions(head.study(), regions, bundle=rule_bundle,
                                          settings=LesionSettings())
         assert [one.probability for one in result.lesions] == [pytest.approx(said, abs=1e-5)]
+
+
+@pytest.mark.parametrize(("vessel", "odds", "kinds"), [
+    (0.7, -2.0, [LesionClass.VESSEL]), (0.4, -2.0, []), (0.7, -4.0, [])])
+def test_a_doubtful_bleed_that_the_second_stage_takes_for_a_vessel_is_told_as_one(
+    head, rule_bundle, monkeypatch, vessel, odds, kinds
+):
+    head.plant((12, 30, 20), 2.6, 0.4)
+    doubtful = Logistic(odds, (0.0,) * len(FEATURES))
+    bundle = replace(segment.load_bundle(None), calibration={LesionClass.MICROBLEED: doubtful})
+    monkeypatch.setattr(segment, "load_bundle", lambda _: bundle)
+    monkeypatch.setattr(type(bundle), "second_stage", lambda _: object())
+    row = [0.1, 0.1, 0.1, 0.1, vessel]
+    monkeypatch.setattr(segment, "classify", lambda _, seen: np.array([row] * len(seen)))
+    result = segment.segment_lesions(head.study(), head.regions(), bundle=rule_bundle,
+                                     settings=LesionSettings())
+    assert [one.kind for one in result.lesions] == kinds
+    assert [one.probability for one in result.lesions] == [vessel] * len(kinds)
+    assert all("second look" in one.reason for one in result.lesions)

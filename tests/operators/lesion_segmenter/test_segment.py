@@ -64,9 +64,12 @@ def test_calcium_is_told_by_its_sign(head, rule_bundle):
 
 def test_a_vein_in_cross_section_is_told_by_its_shape(head, rule_bundle):
     head.plant((12, 30, 20), 1.5, 0.3, tube=(1, 0.2, 0.1))
-    (lesion,) = run(head, rule_bundle).lesions
+    strict = SETTINGS.model_copy(update={"max_vesselness": 0.93})
+    (lesion,) = run(head, rule_bundle, settings=strict).lesions
     assert lesion.kind is LesionClass.VESSEL
     assert "tube-like" in lesion.reason
+    (lesion,) = run(head, rule_bundle).lesions
+    assert lesion.kind is LesionClass.MICROBLEED
 
 
 def test_a_lesion_too_wide_for_a_microbleed_is_iron_in_the_nuclei_and_a_note_elsewhere(
