@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from operators.errors import EXIT_MEANINGS, LentiformError
+from operators.errors import EXIT_MEANINGS, ConfigurationError, told_and_left
 
 _EXIT_CODES = "\b\nExit codes:\n" + "\n".join(
     f"  {code.value:>3}  {text}" for code, text in EXIT_MEANINGS.items()
@@ -123,6 +122,9 @@ def simulate(
     if subjects:
         from apps.train.simulated import Cohort, simulate_cohort
 
+        if head is not None:
+            raise ConfigurationError("--head is for one subject. For a cohort give --label-maps.")
+
         cohort = Cohort(subjects, seed, split, label_maps, style, series)
         simulate_cohort(out, cohort, jobs=jobs)
         typer.echo(f"cohort: {out}")
@@ -192,6 +194,9 @@ def evaluate(
     request = Request(scans, out, command_line(), models or DEFAULT_MODELS,
                       config or DEFAULT_CONFIG, from_dicom, candidates, jobs)
     if design is DesignName.DEEPMIR:
+        if from_dicom or candidates or jobs > 1:
+            raise ConfigurationError("--design trains networks of its own on the arrays of the "
+                                     "tree: leave out --from-dicom, --candidates and --jobs.")
         page = run_deepmir(request, Design.of(folds=folds, steps=steps, seed=seed))
     else:
         page = evaluate_scans(request)
@@ -199,12 +204,9 @@ def evaluate(
 
 
 def main() -> None:
-    """Run the command; a LentiformError becomes its message and its exit code."""
-    try:
+    """Run the command."""
+    with told_and_left():
         app()
-    except LentiformError as error:
-        typer.echo(f"{type(error).__name__}: {error}", err=True)
-        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -75,12 +75,12 @@ def _examined(
 
 
 def candidates(subject: Examined, models: Path) -> list[Candidate]:
-    """Every candidate over 0.05, the likeliest first."""
+    """Every candidate over 0.05, and what is listed, the likeliest first."""
     every, usual = (_lesions(subject, models, settings)
                     for settings in (listing_all(), LesionSettings()))
-    there = {one.uid for one in usual.lesions}
-    found = [Candidate(subject, every.labels.array, one, one.uid in there)
-             for one in every.lesions]
+    found = [Candidate(subject, usual.labels.array, one, True) for one in usual.lesions]
+    found += [Candidate(subject, every.labels.array, one, False) for one in every.lesions
+              if not usual.labels.array[every.labels.array == one.index].any()]
     return sorted(found, key=lambda one: -one.lesion.probability)
 
 

@@ -16,6 +16,9 @@ A message says three things: what was found, what is wanted, what to do about it
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 
@@ -112,3 +115,13 @@ class IncompleteRun(LentiformError):
     """The graph ended, but the result is not there."""
 
     exit_code = ExitCode.INCOMPLETE_RUN
+
+
+@contextmanager
+def told_and_left() -> Iterator[None]:
+    """A command's last frame: a LentiformError becomes its message and its exit code."""
+    try:
+        yield
+    except LentiformError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -34,7 +34,7 @@ PUBLISHED: Mapping[LesionClass, Sequence[Published]] = {
                   "models, not one model"),
     ),
     _IRON: (
-        Published("DEEPMIR, 24 subjects", "0.75-0.81", "0.60-0.75", "not reported",
+        Published("DEEPMIR, 24 subjects", "0.75-0.81", "0.62-0.75", "not reported",
                   "real scans; averaged over subjects; matching rule not documented; range of "
                   "models, not one model"),
     ),

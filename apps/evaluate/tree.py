@@ -71,8 +71,11 @@ def _participants(path: Path) -> dict[str, dict[str, str]]:
     """Rows by participant_id, without what is "n/a"; empty where there is no table."""
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}). Save it as UTF-8 text.") from error
     if rows and "participant_id" not in rows[0]:
         raise InputError(f"{path} has no column participant_id. Add it, or remove the table.")
     return {row["participant_id"]: {name: value for name, value in row.items()

@@ -26,15 +26,13 @@ def simulate_study(
     from apps.phantom.dicom import VendorStyle, write_study
     from apps.phantom.subject import simulate
 
-    styles = [each.value for each in VendorStyle]
-    if style not in styles:
-        raise ConfigurationError(f"Found style {style!r}, wanted one of {', '.join(styles)}.")
+    vendor = VendorStyle.of(style)
     folder = out / "study"
     if folder.exists():
         message = f"{folder} already holds a study. Name another folder, or remove it."
         raise ConfigurationError(message)
     anatomy = label_map_anatomy(head) if head else template_anatomy()
     subject = simulate(seed, anatomy=anatomy, burden=burden)
-    write_study(subject, folder, style=VendorStyle(style), seed=seed)
+    write_study(subject, folder, style=vendor, seed=seed)
     write_truth(subject, out)
     return folder

@@ -9,7 +9,8 @@ in the tree itself or below its derivatives:
     sub-01_label-brain_mask.nii.gz         on the grid of SWI
     sub-01_seg-lesions_dseg.nii.gz, .tsv   lesion numbers on that grid; columns index, abbreviation;
                                            and planted, what a simulator calls each
-    sub-01_label-CMB_mask.nii.gz, ...      or, without a dseg, a mask per class
+    sub-01_label-CMB_mask.nii.gz, ...      or, without a dseg, a mask per class; a class without
+                                           one counts as not there, and is warned of
     sub-01_seg-regions_dseg.nii.gz         numbers of operators.labels.STRUCTURES; may be missing
 
 Further entities (space-orig, desc-...) do not matter. QSM and T2w lie on SWI by their headers.
@@ -18,6 +19,9 @@ Further entities (space-orig, desc-...) do not matter. QSM and T2w lie on SWI by
 from __future__ import annotations
 
 import csv
+import logging
+import re
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +44,8 @@ _SUFFIXES: dict[Role, tuple[str, ...]] = {
 _BRAIN = ("_label-brain_mask", "_desc-brain_mask")
 _NUMBERS = ("_seg-lesions_dseg",)
 _REGIONS = ("_seg-regions_dseg",)
+_OTHER_PART = re.compile("_part-(phase|real|imag)_")
+_log = logging.getLogger("apps.train")
 _CLASSES = {label.abbreviation: kind for kind, label in LESIONS.items()}
 
 
@@ -85,6 +91,9 @@ def read_scan(scan: str, files: Sequence[Path]) -> Examined:
     if brain_path is None:
         raise InputError(f"{scan} has no _label-brain_mask.nii.gz. `lentiform run` makes one.")
     brain = _on_grid(brain_path, grid) > 0
+    if not brain.any():
+        raise InputError(f"{scan}: {brain_path.name} is empty. Draw the brain, or let `lentiform "
+                         "run` make the mask.")
     truth, kinds, planted = _lesions(scan, files, grid)
     voxel_mm3 = float(np.prod(grid.spacing))
     sizes = np.bincount(truth.ravel(), minlength=max(kinds, default=0) + 1) * voxel_mm3
@@ -138,21 +147,24 @@ def _from_masks(
 
     truth = np.zeros(grid.spatial_shape, np.uint16)
     kinds: dict[int, LesionClass] = {}
-    found = False
+    absent = []
     for abbreviation, kind in _CLASSES.items():
         path = _one(scan, files, (f"_label-{abbreviation}_mask",))
         if path is None:
+            absent.append(abbreviation)
             continue
-        found = True
         parts, count = ndimage.label(_on_grid(path, grid) > 0, np.ones((3, 3, 3)))
         first = len(kinds)
         truth = np.where(parts > 0, parts + first, truth).astype(np.uint16)
         kinds |= {first + number: kind for number in range(1, count + 1)}
-    if not found:
+    if len(absent) == len(_CLASSES):
         raise InputError(
             f"{scan} has neither _seg-lesions_dseg.nii.gz nor a _label-CMB_mask.nii.gz (or "
             f"{', '.join(_CLASSES)}). An empty mask says that there is no lesion."
         )
+    if absent:
+        _log.warning("%s has no mask of %s: counted as having none. Add one, empty where there is "
+                     "none, or do not rely on what is said of it.", scan, ", ".join(absent))
     there = set(np.unique(truth).tolist())
     return truth, {number: kind for number, kind in kinds.items() if number in there}
 
@@ -184,8 +196,14 @@ def _one(scan: str, files: Sequence[Path], suffixes: Sequence[str]) -> Path | No
 
 
 def _last(files: Sequence[Path], suffixes: Sequence[str]) -> Path | None:
-    """The last by name: of several echoes the longest."""
-    return next(iter(_ending(files, suffixes)[::-1]), None)
+    """The last echo of a magnitude; phase, real and imaginary parts are none."""
+    found = [path for path in _ending(files, suffixes) if not _OTHER_PART.search(path.name)]
+    return max(found, key=_echo, default=None)
+
+
+def _echo(path: Path) -> tuple[int, str]:
+    number = re.search(r"_echo-(\d+)", path.name)
+    return int(number.group(1)) if number else 0, path.name
 
 
 def _ending(files: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
@@ -199,7 +217,8 @@ def _load(path: Path) -> Volume:
     try:
         image = nibabel.load(path)
         return Volume.from_nibabel(image).to_patient_orientation("HPL")
-    except (OSError, ValueError, nibabel.filebasedimages.ImageFileError) as error:
+    except (OSError, ValueError, EOFError, zlib.error,
+            nibabel.filebasedimages.ImageFileError) as error:
         raise InputError(f"{path.name} cannot be read as a 3D image: {error}.") from error
 
 

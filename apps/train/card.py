@@ -44,7 +44,8 @@ and vessel for every pixel of the slice. The idea of a deep multi-contrast U-Net
 and iron is that of DEEPMIR (Rashid et al., Scientific Reports 2021;11:14124); network, training
 and code are our own. Half-way through training the statistics of batch normalisation stay as they
 are, so that the network learns as the function that inference runs. The vessel class stands for
-every dark mimic that is not listed: veins, flow voids, siderosis, cavernomas.
+every other dark mimic: veins, flow voids, siderosis, cavernomas. Of these only what might be a
+microbleed is listed, as a vessel.
 
 ## Data
 
@@ -68,7 +69,8 @@ stand for SWI. Output: five probabilities per pixel.
 A second stage, a 3D network of 0.38 million parameters, looks at 24 mm about each candidate, faint
 ones too, and says what it is, if anything; it learned from what the first found in the training
 subjects. A lesion's probability comes from the log-odds of both and the lesion's volume,
-susceptibility, shape and depth by one logistic regression per class, fitted on the validation
+susceptibility, shape and depth by one logistic regression per class (a vessel's is the second
+stage's own, uncalibrated), fitted on the validation
 subjects (simulated, half of them with more lesions than the population has), and by another for
 studies without QSM, fitted on the same subjects without theirs. Operating point per class, chosen
 on the same subjects for the best F1 at no more than 0.5 false lesions of a class per scan:
@@ -123,7 +125,7 @@ _OWN_CARD = """\
 # {name} {version}, trained further
 
 Finds cerebral microbleeds, non-haemorrhagic iron deposits and calcifications on SWI, QSM and T2w
-MR images. **Research software, not a medical device.** {remarks}
+MR images. **{warning}Research software, not a medical device.** {remarks}
 
 ## Data
 
@@ -152,7 +154,8 @@ class Publication:
     """What is told about a set of weights besides the weights: how they came about, how they act.
 
     `recipe` has "seed", "subjects" (count per split) and "training" (settings); `results` are
-    scores on the validation subjects. `own_data` names the annotated scans of a user's own model.
+    scores on the validation subjects. `own_data` names the scans of a user's own model, `simulated`
+    tells whether those scores are of simulated lesions.
     """
 
     recipe: Mapping[str, Any]
@@ -161,6 +164,14 @@ class Publication:
     calibration_without_qsm: Mapping[LesionClass, Logistic] = field(default_factory=dict)
     results: Mapping[str, float] = field(default_factory=dict)
     own_data: str = ""
+    simulated: bool = True
+
+    @property
+    def scored_on(self) -> str:
+        """What the scores are of, in words."""
+        if not self.own_data:
+            return "simulated subjects"
+        return f"{'simulated' if self.simulated else 'annotated'} validation scans"
 
     def operating_point(self) -> dict[str, float]:
         """Least probability per class name, as metadata.json holds it."""
@@ -194,9 +205,10 @@ def _card(out: Path, what: Publication) -> str:
     return template.format(
         name=NAME, version=VERSION, subjects=f"{where[0].upper()}{where[1:]}: {subjects}.",
         points=", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in chosen.items()),
-        table=table(what.results, "annotated validation scans" if what.own_data
-                    else "simulated subjects"), seed=recipe["seed"], software=version("lentiform"),
+        table=table(what.results, what.scored_on), seed=recipe["seed"],
+        software=version("lentiform"),
         digest=weights_digest(out),
+        warning="Trained on simulation. Not validated on patients. " * what.simulated,
         training=json.dumps(recipe["training"], indent=1), remarks=recipe.get("remarks", ""),
     )
 
@@ -221,7 +233,7 @@ def _metadata(what: Publication) -> dict[str, Any]:
         CALIBRATION: _plain(what.calibration),
         WITHOUT_QSM: _plain(what.calibration_without_qsm),
         "recipe": dict(what.recipe),
-        "eval_metrics": {f"{'' if what.own_data else 'simulated_'}validation_{name}": value
+        "eval_metrics": {f"{'simulated_' if what.simulated else ''}validation_{name}": value
                          for name, value in what.results.items() if math.isfinite(value)},
         "network_data_format": {
             "inputs": {"image": {

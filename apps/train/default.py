@@ -17,6 +17,7 @@ import typer
 from apps.train.cohort import Split, case_paths, make_cohort, plan, study_paths
 from apps.train.publish import publish
 from apps.train.scoring import table
+from operators.errors import told_and_left
 from operators.lesion_segmenter.candidate_training import CandidateSettings, train_candidates
 from operators.lesion_segmenter.training import TrainingSettings, train
 
@@ -58,4 +59,5 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with told_and_left():
+        typer.run(main)

@@ -21,15 +21,15 @@ _log = logging.getLogger("apps.train")
 
 def publish(
     weights: Path, out: Path, recipe: Mapping[str, Any], validation: Sequence[Path],
-    *, candidates: Path | None = None, own_data: str = "",
+    *, candidates: Path | None = None, own_data: str = "", simulated: bool = True,
 ) -> Mapping[str, float]:
     """Write the bundle: calibration, operating points and the card's figures from validation.
 
     Study files in; the scores on them come back. `candidates`: weights of the second stage.
-    `own_data`: see `Publication`.
+    `own_data`, `simulated`: see `Publication`.
     """
     fitted = write_fitted(weights, out, recipe, map(load_examined, validation),
-                          candidates=candidates, own_data=own_data)
+                          candidates=candidates, own_data=own_data, simulated=simulated)
     results = scores(examine_all(map(load_examined, validation), out, LesionSettings()))
     write_bundle(out, weights, replace(fitted, results=results), candidates)
     points = {kind.name: round(value, 3) for kind, value in fitted.points.items()}
@@ -39,10 +39,10 @@ def publish(
 
 def write_fitted(
     weights: Path, out: Path, recipe: Mapping[str, Any], validation: Iterable[Examined],
-    *, candidates: Path | None = None, own_data: str = "",
+    *, candidates: Path | None = None, own_data: str = "", simulated: bool = True,
 ) -> Publication:
     """Write a bundle whose calibration and operating points are chosen on `validation`."""
-    plain = Publication(recipe, own_data=own_data)
+    plain = Publication(recipe, own_data=own_data, simulated=simulated)
     write_bundle(out, weights, plain, candidates)
     listed, bare = [], []
     for subject in validation:

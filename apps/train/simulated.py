@@ -73,7 +73,8 @@ def _plans(cohort: Cohort) -> Iterator[tuple[Plan, str]]:
     heads: Sequence[Path | None] = [None]
     if cohort.label_maps is not None:
         heads = part_heads(sorted(cohort.label_maps.rglob("*.nii*")))[cohort.split]
-    styles = [cohort.style] if cohort.style else [each.value for each in VendorStyle]
+    styles = ([VendorStyle.of(cohort.style).value] if cohort.style
+              else [each.value for each in VendorStyle])
     for number in range(cohort.subjects):
         plan = Plan(cohort.split, heads[number % len(heads)], cohort.seed + number)
         yield plan, styles[number % len(styles)]

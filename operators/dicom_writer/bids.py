@@ -39,7 +39,7 @@ _COLUMN_MEANINGS: dict[str, dict[str, str]] = {
     "diameter_mm": {"Description": "Largest in-plane diameter", "Units": "mm"},
     "mean_ppm": {"Description": "Mean susceptibility", "Units": "ppm"},
     "peak_ppm": {"Description": "Susceptibility of largest magnitude, with sign", "Units": "ppm"},
-    "probability": {"Description": "Network probability, 0 to 1"},
+    "probability": {"Description": "Probability of the class, 0 to 1 (docs/outputs.md)"},
     "tracking_uid": {"Description": "Tracking UID, the same in DICOM SEG and SR"},
 }
 

@@ -1,4 +1,4 @@
-"""What only looks like a microbleed: calcium by the sign of its susceptibility, veins by shape."""
+"""What only looks like a microbleed: calcium by its sign, tubes where asked, what is too wide."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def name_lesion(evidence: Evidence, settings: LesionSettings) -> tuple[LesionCla
         wide = (f"{evidence.diameter_mm:.1f} mm wide, more than the "
                 f"{settings.max_microbleed_diameter_mm:g} mm of a microbleed")
         return (LesionClass.IRON_DEPOSIT if _is_deep(place) else None), f"{wide}; {why}"
-    return kind, f"round (vesselness {evidence.vesselness:.2f}); {why}"
+    return kind, f"vesselness {evidence.vesselness:.2f} (0 round, 1 tube); {why}"
 
 
 def _by_sign(evidence: Evidence, settings: LesionSettings) -> tuple[LesionClass, str]:

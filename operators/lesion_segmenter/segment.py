@@ -41,9 +41,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Array = NDArray[np.float32]
-DOUBT, CLEAR = 0.05, 0.5
-"""Below its operating point, a candidate that may still be a microbleed with `DOUBT`, and in which
-the second stage sees a vessel with `CLEAR`, is listed as one (our choice; the rest are many)."""
+
 
 
 def segment_lesions(
@@ -130,13 +128,12 @@ class _Judge:
             model.calibration if self.qsm is not None else model.calibration_without_qsm
         ).get(part.kind)
         probability = calibration.probability(seen) if calibration else part.probability
-        doubtful = part.kind is LesionClass.MICROBLEED and probability >= DOUBT
         place = self._location(part)
         kind: LesionClass | None
         if probability >= self.points[part.kind]:
             kind, why = name_lesion(Evidence(part.kind, _runner_up(part, maps), contrast, tube,
                                              part.diameter_mm, place), self.settings)
-        elif doubtful and part.vessel is not None and part.vessel >= CLEAR:
+        elif part.vessel is not None and self._is_doubtful(part, probability):
             kind, why = LesionClass.VESSEL, (
                 f"a vessel at a second look; a microbleed with probability {probability:.2f} only")
             probability = part.vessel
@@ -153,6 +150,12 @@ class _Judge:
             probability=probability, vesselness=tube, reason=why,
             uid=tracking_uid(self.study.study.uid, kind, centroid), features=seen,
         )
+
+    def _is_doubtful(self, part: Component, probability: float) -> bool:
+        """Whether what might be a microbleed is a vessel to the second stage."""
+        return (part.kind is LesionClass.MICROBLEED
+                and probability >= self.settings.doubt_probability
+                and (part.vessel or 0.0) >= self.settings.vessel_probability)
 
     def _leave_out(self, part: Component, at_lps_mm: tuple[float, float, float], why: str) -> None:
         if part.kind is LesionClass.IRON_DEPOSIT:

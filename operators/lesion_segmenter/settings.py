@@ -63,6 +63,16 @@ class LesionSettings(BaseModel):
         "in cross-section. 1: shape is left to the lesion's probability, of which it is a part; on "
         "simulated validation subjects the rule named more microbleeds than veins.",
     )
+    doubt_probability: float = Field(
+        default=0.05, gt=0, lt=1,
+        description="A candidate below the operating point that may still be a microbleed with "
+        "this probability, and in which the second stage sees a vessel with `vessel_probability`, "
+        "is listed as a vessel. Our choice: below, most veins of a scan would be listed.",
+    )
+    vessel_probability: float = Field(
+        default=0.5, gt=0, le=1,
+        description="See `doubt_probability`; more likely than not. 1 lists none.",
+    )
     location_reach_mm: float = Field(
         default=3.0, ge=0,
         description="A lesion outside every structure takes the nearest within this distance, mm.",

@@ -71,6 +71,12 @@ def test_help_lists_every_exit_code_with_its_meaning() -> None:
         (["evaluate", "EMPTY", "-o", "OUT", "--config", "absent.yaml", "--design", "deepmir"],
          ExitCode.BAD_CONFIGURATION, "absent.yaml"),
         (["simulate", "-o", "OUT", "--style", "acme"], ExitCode.BAD_CONFIGURATION, "acme"),
+        (["simulate", "-o", "OUT", "--subjects", "2", "--style", "acme"],
+         ExitCode.BAD_CONFIGURATION, "acme"),
+        (["simulate", "-o", "OUT", "--subjects", "2", "--head", "EMPTY"],
+         ExitCode.BAD_CONFIGURATION, "--label-maps"),
+        (["evaluate", "EMPTY", "-o", "OUT", "--design", "deepmir", "--from-dicom"],
+         ExitCode.BAD_CONFIGURATION, "leave out --from-dicom"),
     ],
 )
 def test_a_wrong_request_ends_with_its_code_and_leaves_nothing(

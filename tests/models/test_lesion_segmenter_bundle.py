@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from operators.labels import LesionClass
 from operators.lesion_segmenter.bundle import load_bundle
+from operators.lesion_segmenter.cases import Case, save_case
 from operators.lesion_segmenter.cubes import SIDE_MM
 from operators.lesion_segmenter.inference import make_runner
 from operators.lesion_segmenter.normalise import CHANNELS
@@ -89,6 +92,29 @@ def test_monai_reads_the_bundle_and_finds_input_and_output_as_described():
         "network_def", meta_file=str(FOLDER / "configs/metadata.json"),
         config_file=str(FOLDER / "configs/inference.json"), device="cpu",
     )
+
+
+@pytest.mark.parametrize(("name", "said"), [("train", "InputError"), ("inference", "")])
+def test_monai_runs_the_configurations_in_a_process_of_its_own(name, said, tmp_path):
+    """The way docs/training.md gives; modules that this test imported would hide a wrong import."""
+    (tmp_path / "cases").mkdir()
+    if name == "inference":
+        blank = np.zeros((4, 3, 64, 64), np.float16)
+        one = np.zeros((3, 64, 64))
+        save_case(Case("a", "a", blank, np.array([True] * 3 + [False]), one.astype(np.uint8),
+                       one.astype(np.uint16), one == 0, (2.0, 1.0, 1.0)),
+                  tmp_path / "cases/a.case.npz")
+    done = subprocess.run(
+        [sys.executable, "-m", "monai.bundle", "run", "--config_file",
+         str(FOLDER / f"configs/{name}.json"), "--case_dir", str(tmp_path / "cases"),
+         "--output_dir", str(tmp_path / "run")], cwd=ROOT, capture_output=True, text=True,
+        check=False)
+    assert said in done.stderr
+    assert (done.returncode == 0) is (said == ""), done.stderr[-2000:]
+    if name == "inference":
+        maps = np.load(tmp_path / "cases/a.case.npz.probabilities.npy")
+        assert maps.shape == (5, 3, 64, 64)
+        assert maps.sum(axis=0) == pytest.approx(1.0, abs=1e-3)
 
 
 def test_the_training_configuration_builds_the_settings_of_the_code():

@@ -37,7 +37,7 @@ from apps.evaluate.store import fingerprint, write_text
 from apps.evaluate.tree import read_tree
 from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS, load_settings
 from apps.train.subjects import Examined, load_examined
-from operators.errors import InputError
+from operators.errors import InputError, told_and_left
 from operators.lesion_segmenter.cases import load_case
 
 _log = logging.getLogger("apps.evaluate")
@@ -76,7 +76,8 @@ def main(
     read = [scan.read() for scan in tree.scans[:most]]
     results = tuple(_result(one, read) for one in contenders)
     made = Comparison(results, tree.simulated, len(read),
-                      torch.get_num_threads(), version("lentiform"), command_line())
+                      torch.get_num_threads(), len(validation), version("lentiform"),
+                      command_line())
     write_text(out / "peers.json", json.dumps(as_plain(made), indent=1) + "\n")
     write_text(out / "peers.md", page(made))
     typer.echo(f"page: {out / 'peers.md'}")
@@ -114,4 +115,5 @@ def _result(one: Contender, scans: Sequence[Examined]) -> Result:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with told_and_left():
+        typer.run(main)

@@ -37,6 +37,7 @@ class Comparison:
     simulated: bool
     scans: int
     threads: int
+    validation: int
     software: str
     command: str
 
@@ -53,15 +54,22 @@ def page(one: Comparison) -> str:
         f"- Software: Lentiform {one.software}\n- Command: `{one.command}`\n"
         "- Rules: docs/evaluation.md",
         "From the arrays of the tree, all contenders on the same scans in the same run, one after "
-        "the other. nnU-Net learned from the model's own training subjects and gets the network's "
-        "own input (scaled, cropped, about 1 mm in plane); its operating points, and the "
-        "parameters of fast radial symmetry, were chosen on the model's validation subjects by the "
-        f"rule that chose the model's own. On {one.threads} threads of a CPU; seconds are the "
-        "median over scans, nnU-Net's the mean over one call for all of them.",
+        f"the other, on {one.threads} thread(s) of a CPU. The parameters of fast radial symmetry "
+        f"were chosen for the best mean F1 on {one.validation} of the model's validation subjects. "
+        f"{_about_nnunet(one)}Seconds are the median over scans.",
         table(("class", "who", "sensitivity", "precision", "F1", "false per scan",
                "seconds per scan"), rows),
         *_verdicts(one.results),
     )) + "\n"
+
+
+def _about_nnunet(one: Comparison) -> str:
+    if not any(result.name.startswith("nnU-Net") for result in one.results):
+        return ""
+    return ("nnU-Net learned from the model's own training subjects and gets the network's own "
+            "input (scaled, cropped, about 1 mm in plane); its operating points were chosen on the "
+            f"same {one.validation} subjects by the rule that chose the model's own on all of its; "
+            "its seconds are the mean over one call for all scans. ")
 
 
 def _rows(results: Sequence[Result], kind: LesionClass) -> Iterator[tuple[str, ...]]:

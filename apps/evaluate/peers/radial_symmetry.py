@@ -4,7 +4,7 @@ Dark round spots of SWI by the fast radial symmetry transform (Loy and Zelinsky,
 2003;25:959-973), slice by slice, at radii of 1 to 5 mm; the idea of using it for microbleeds is
 that of Kuijf et al., NeuroImage 2012;59:2266-2273. What a spot is follows from size, roundness,
 contrast, the sign of its susceptibility, and whether it lies in the basal ganglia. No network; its
-few parameters are chosen on training and validation subjects.
+few parameters are chosen on validation subjects.
 """
 
 from __future__ import annotations

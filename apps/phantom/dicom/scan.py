@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.errors import ConfigurationError
 from operators.labels import Code
 from operators.types import Sample
 
@@ -26,6 +27,14 @@ class VendorStyle(StrEnum):
     PHILIPS = "philips"
     GE = "ge"
     ENHANCED = "enhanced"
+
+    @classmethod
+    def of(cls, name: str) -> VendorStyle:
+        """The style of that name; ConfigurationError names those there are."""
+        names = [each.value for each in cls]
+        if name not in names:
+            raise ConfigurationError(f"Found style {name!r}, wanted one of {', '.join(names)}.")
+        return cls(name)
 
 
 class Contrast(StrEnum):

@@ -81,6 +81,29 @@ def test_masks_per_class_stand_for_numbers(tree):
     assert scan.kinds == {1: LesionClass.MICROBLEED, 2: LesionClass.MICROBLEED}
 
 
+def test_a_class_without_a_mask_is_warned_of(tree, caplog):
+    for path in tree.rglob("sub-1*_dseg.*"):
+        path.unlink()
+    derived = tree / "derivatives" / "readers" / "sub-1" / "anat"
+    _save(derived / "sub-1_label-CMB_mask.nii.gz", np.zeros(SHAPE))
+    read_annotated(tree)
+    assert "sub-1 has no mask of NHID, CALC, VESSEL" in caplog.text
+
+
+def test_the_last_echo_of_the_magnitude_stands_for_swi_and_no_phase(tree):
+    folder = tree / "sub-1" / "anat"
+    swi = nibabel.load(folder / "sub-1_swi.nii.gz").get_fdata()
+    (folder / "sub-1_swi.nii.gz").unlink()
+    echoes = (("echo-2_part-mag", 2), ("echo-10_part-mag", 10), ("echo-10_part-phase", 99))
+    for name, value in echoes:
+        _save(folder / f"sub-1_{name}_T2starw.nii.gz", swi * 0 + value)
+    assert np.unique(read_annotated(tree)[1].contrasts[Role.SWI]).tolist() == [10]
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:2000])
+
+
 def _drop(tree, pattern):
     next(tree.rglob(pattern)).unlink()
 
@@ -107,6 +130,8 @@ def _lose_row(tree):
         (lambda t: _save(t / "sub-1_acq-b_swi.nii.gz", np.zeros(SHAPE)), "2 files for one image"),
         (lambda t: _save(next(t.rglob("sub-1*brain_mask*")), np.zeros((4, 4, 4))), "another grid"),
         (lambda t: next(t.rglob("sub-1_swi*")).write_bytes(b"x"), "cannot be read as a 3D image"),
+        (lambda t: _cut(next(t.rglob("sub-1_swi*"))), "sub-1_swi.nii.gz cannot be read"),
+        (lambda t: _save(next(t.rglob("sub-1*brain_mask*")), np.zeros(SHAPE)), "mask.nii.gz is em"),
     ],
 )
 def test_what_a_scan_lacks_is_named(tree, fault, said):
@@ -126,17 +151,22 @@ def test_training_on_scans_gives_a_bundle_that_says_what_it_learned_from(tree, t
     shown = train_on(tree, out, default=default, scratch=False, steps=2, seed=1)
     assert "annotated validation scans" in shown
     bundle = load_bundle(out / "lesion_segmenter")
-    assert bundle.identity.training_data.startswith("annotated scans of 3 subjects, from default")
+    assert bundle.identity.training_data.startswith(
+        "annotated scans of 3 subjects, from the weights of Lentiform lesion segmenter")
     assert bundle.identity.sha256 != load_bundle(default).identity.sha256
     metadata = json.loads((out / "lesion_segmenter/configs/metadata.json").read_text())
     assert metadata["recipe"]["subjects"] == {"train": 2, "validation": 1}
     card = (out / "lesion_segmenter/docs/README.md").read_text()
     assert "so new scans will show less" in card
-    assert "simulated subjects" not in card
+    assert "measure (annotated validation scans)" in card
+    assert "Trained on simulation" not in card
     path = next(tree.rglob("sub-2*_dseg.tsv"))
     path.write_text(path.read_text().replace("CALC", "NHID"))
-    with pytest.raises(ConfigurationError, match="a run on other scans, or on earlier masks"):
+    with pytest.raises(ConfigurationError, match="a run on other scans, on earlier masks"):
         train_on(tree, out, default=default, scratch=False, steps=2, seed=1)
+    path.write_text(path.read_text().replace("NHID", "CALC"))
+    with pytest.raises(ConfigurationError, match="or from other weights"):
+        train_on(tree, out, default=default, scratch=True, steps=2, seed=1)
 
 
 def test_simulated_subjects_of_one_head_stay_together(tree, tmp_path):
@@ -146,9 +176,36 @@ def test_simulated_subjects_of_one_head_stay_together(tree, tmp_path):
     assert names == ["sub-0", "sub-1", "sub-2"]
     splits = set()
     for seed in range(4):
-        held, _, cases = _prepare(tree, tmp_path / str(seed), seed)
+        held, _, cases, _ = _prepare(tree, tmp_path / str(seed), seed)
         splits.add(tuple(sorted(path.name[:5] for head, path in cases if head in held)))
     assert splits == {("sub-0", "sub-1"), ("sub-2",)}
+
+
+def test_what_validates_has_a_lesion_where_any_has_and_a_missing_class_is_warned_of(
+    tree, tmp_path, caplog
+):
+    for name in ("sub-0", "sub-2"):
+        path = next(tree.rglob(f"{name}*_dseg.nii.gz"))
+        _save(path, np.zeros(SHAPE))
+    for seed in range(4):
+        held, *_ = _prepare(tree, tmp_path / str(seed), seed)
+        assert held == {"sub-1"}
+    assert "No non-haemorrhagic iron deposit in the scans kept for validation" in caplog.text
+    assert "No cerebral microbleed" not in caplog.text
+
+
+def test_a_model_of_simulated_scans_says_so(tree, tmp_path):
+    (tree / "dataset_description.json").write_text('{"Simulated": true}')
+    out = tmp_path / "model"
+    shown = train_on(tree, out, default=DEFAULT_MODELS / "lesion_segmenter", scratch=True, steps=2,
+                     seed=1)
+    assert "simulated validation scans" in shown
+    card = (out / "lesion_segmenter/docs/README.md").read_text()
+    assert "Trained on simulation. Not validated on patients." in card
+    assert "annotated" not in card
+    metadata = json.loads((out / "lesion_segmenter/configs/metadata.json").read_text())
+    assert metadata["training_data"].startswith("simulated scans of 3 subjects")
+    assert all(name.startswith("simulated_") for name in metadata["eval_metrics"])
 
 
 def test_the_model_it_starts_from_is_not_overwritten(tree):

@@ -60,11 +60,11 @@ def listing(hits, wrong, missed):
 def test_the_page_says_who_is_better_and_how_much_faster():
     ours = Result("Lentiform", (listing(2, 0, 0),), 2.0)
     better = Result("nnU-Net 2D, 30 min of training", (listing(1, 1, 1),), 30.0)
-    text = page(Comparison((ours, better), True, 1, 2, "0", "x"))
+    text = page(Comparison((ours, better), True, 1, 2, 3, "0", "x"))
     assert "F1 of cerebral microbleeds at least equal (1.000 against 0.500)" in text
     assert "15.0 times faster (wanted 10: met)" in text
     text = page(Comparison((replace(better, name="Lentiform"), replace(ours, name="nnU-Net 2D")),
-                           True, 1, 2, "0", "x"))
+                           True, 1, 2, 3, "0", "x"))
     assert "microbleeds LOWER (0.500 against 1.000)" in text
     assert "0.1 times faster (wanted 10: MISSED)" in text
 
@@ -72,7 +72,7 @@ def test_the_page_says_who_is_better_and_how_much_faster():
 def test_what_the_scans_cannot_say_is_no_defeat():
     none = Examination("a", (), ())
     text = page(Comparison((Result("Lentiform", (none,), 2.0), Result("x", (none,), 1.0)), True, 1,
-                           2, "0", "x"))
+                           2, 3, "0", "x"))
     assert "F1 of cerebral microbleeds cannot be said" in text
     assert "LOWER" not in text
 
