@@ -30,9 +30,9 @@ class Request:
     jobs: int = 1
 
 
-def command_line() -> str:
+def command_line(program: str = "lentiform") -> str:
     """The command line of this process, as the page shows it."""
-    return shlex.join(["lentiform", *sys.argv[1:]])
+    return f"{program} {shlex.join(sys.argv[1:])}"
 
 
 def evaluate(request: Request) -> Path:

@@ -77,7 +77,7 @@ def main(
     results = tuple(_result(one, read) for one in contenders)
     made = Comparison(results, tree.simulated, len(read),
                       torch.get_num_threads(), len(validation), version("lentiform"),
-                      command_line())
+                      command_line("python -m apps.evaluate.peers"))
     write_text(out / "peers.json", json.dumps(as_plain(made), indent=1) + "\n")
     write_text(out / "peers.md", page(made))
     typer.echo(f"page: {out / 'peers.md'}")
