@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 
 import nibabel
 import numpy as np
@@ -19,6 +20,13 @@ from operators.types import Role
 
 SHAPE = (56, 60, 8)  # as NIfTI files have it: to the right, to the front, upwards
 AFFINE = np.diag((1.0, 1.0, 2.0, 1.0))
+
+
+@pytest.fixture(autouse=True)
+def _heard(monkeypatch, caplog):
+    """The SDK's own set-up of logging, in a test before, silences what is there."""
+    monkeypatch.setattr(logging.getLogger("apps.train"), "disabled", False)
+    caplog.set_level("WARNING", logger="apps.train")
 
 
 @pytest.fixture
