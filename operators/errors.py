@@ -117,11 +117,16 @@ class IncompleteRun(LentiformError):
     exit_code = ExitCode.INCOMPLETE_RUN
 
 
+def report_error(error: LentiformError) -> ExitCode:
+    """Say on standard error what went wrong; the exit code that goes with it."""
+    print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    return error.exit_code
+
+
 @contextmanager
 def told_and_left() -> Iterator[None]:
     """A command's last frame: a LentiformError becomes its message and its exit code."""
     try:
         yield
     except LentiformError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        sys.exit(report_error(error))

@@ -11,13 +11,13 @@ import os
 import sys
 from pathlib import Path
 
-from operators.errors import EXIT_MEANINGS, ExitCode, LentiformError
+from operators.errors import EXIT_MEANINGS, ExitCode, LentiformError, report_error
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one study; the exit code says what was assessed."""
     try:
-        from apps.map.run import RunPaths, report_error, run_study
+        from apps.map.run import RunPaths, run_study
 
         options = _parser().parse_args(argv)
         paths = RunPaths(options.input, options.output, options.model, options.config)

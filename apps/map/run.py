@@ -20,7 +20,6 @@ from operators.errors import (
     ExitCode,
     IncompleteRun,
     InputError,
-    LentiformError,
     OutputError,
 )
 
@@ -89,12 +88,6 @@ def check_study(folder: Path) -> None:
             "Check its name and its permissions."
         )
         raise InputError(message) from error
-
-
-def report_error(error: LentiformError) -> ExitCode:
-    """Say on standard error what went wrong; the exit code that goes with it."""
-    print(f"{type(error).__name__}: {error}", file=sys.stderr)
-    return error.exit_code
 
 
 def quiet_libraries() -> None:

@@ -70,11 +70,10 @@ A second stage, a 3D network of 0.38 million parameters, looks at 24 mm about ea
 ones too, and says what it is, if anything; it learned from what the first found in the training
 subjects. A lesion's probability comes from the log-odds of both and the lesion's volume,
 susceptibility, shape and depth by one logistic regression per class (a vessel's is the second
-stage's own, uncalibrated), fitted on the validation
-subjects (simulated, half of them with more lesions than the population has), and by another for
-studies without QSM, fitted on the same subjects without theirs. Operating point per class, chosen
-on the same subjects for the best F1 at no more than 0.5 false lesions of a class per scan:
-{points}.
+stage's own, uncalibrated), fitted on the validation subjects (simulated, half of them with more
+lesions than the population has), and by another for studies without QSM, fitted on the same
+subjects without theirs. Operating point per class, chosen on the same subjects for the best F1 at
+no more than 0.5 false lesions of a class per scan: {points}.
 
 ## Performance
 

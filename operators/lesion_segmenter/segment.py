@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 
 
-
 def segment_lesions(
     study: CoregisteredStudy, regions: RegionMap | NotAssessed, *,
     bundle: Path, settings: LesionSettings,

@@ -60,8 +60,7 @@ class LesionSettings(BaseModel):
     max_vesselness: float = Field(
         default=1.0, gt=0, le=1,
         description="A microbleed candidate more tube-like than this (0 round, 1 tube) is a vessel "
-        "in cross-section. 1: shape is left to the lesion's probability, of which it is a part; on "
-        "simulated validation subjects the rule named more microbleeds than veins.",
+        "in cross-section. 1: shape is left to the lesion's probability, of which it is a part.",
     )
     doubt_probability: float = Field(
         default=0.05, gt=0, lt=1,
