@@ -47,6 +47,13 @@ Candidates = Annotated[
 ]
 
 
+class KeptContrast(StrEnum):
+    """Contrasts that the lesion model can do without."""
+
+    QSM = "qsm"
+    T2W = "t2w"
+
+
 class DesignName(StrEnum):
     """Designs that `evaluate` knows."""
 
@@ -178,6 +185,9 @@ def evaluate(
     from_dicom: FromDicom = False,
     candidates: Candidates = False,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    without: Annotated[
+        list[KeptContrast] | None, typer.Option(help="A contrast kept from the model.")
+    ] = None,
     design: Annotated[
         DesignName | None, typer.Option(help="Cross-validate networks of your own instead.")
     ] = None,
@@ -190,13 +200,16 @@ def evaluate(
     from apps.evaluate.command import evaluate as evaluate_scans
     from apps.evaluate.deepmir import Design, run_deepmir
     from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS
+    from operators.types import Role
 
     request = Request(scans, out, command_line(), models or DEFAULT_MODELS,
-                      config or DEFAULT_CONFIG, from_dicom, candidates, jobs)
+                      config or DEFAULT_CONFIG, from_dicom, candidates, jobs,
+                      tuple(Role(one.value) for one in without or ()))
     if design is DesignName.DEEPMIR:
-        if from_dicom or candidates or jobs > 1:
-            raise ConfigurationError("--design trains networks of its own on the arrays of the "
-                                     "tree: leave out --from-dicom, --candidates and --jobs.")
+        if from_dicom or candidates or jobs > 1 or without:
+            raise ConfigurationError(
+                "--design trains networks of its own on the arrays of the tree: leave out "
+                "--from-dicom, --candidates, --jobs and --without.")
         page = run_deepmir(request, Design.of(folds=folds, steps=steps, seed=seed))
     else:
         page = evaluate_scans(request)

@@ -14,6 +14,7 @@ from apps.evaluate.tree import Tree, read_tree
 from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS, Settings, load_settings
 from operators.errors import InputError, OutputError, StepFailed
 from operators.lesion_segmenter.bundle import Bundle, load_bundle
+from operators.types import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Request:
     from_dicom: bool = False
     candidates: bool = False
     jobs: int = 1
+    without: tuple[Role, ...] = ()
 
 
 def command_line(program: str = "lentiform") -> str:
@@ -49,7 +51,7 @@ def evaluate(request: Request) -> Path:
             "--from-dicom asks for. Put the studies there, or leave the option out."
         )
     plan = Plan(model.folder, request.out / "work", settings, request.from_dicom,
-                request.candidates)
+                request.candidates, request.without)
     records = tuple(examine_scans(tree.scans, plan, jobs=request.jobs))
     if not any(one.listed for one in records):
         raise StepFailed(
@@ -58,7 +60,7 @@ def evaluate(request: Request) -> Path:
         )
     return write_page(
         Evaluation(records, tree.simulated, tree.anatomies, model.identity, version("lentiform"),
-                   request.command), request.out)
+                   request.command, request.without), request.out)
 
 
 def prepare(request: Request) -> tuple[Settings, Bundle, Tree]:

@@ -18,7 +18,7 @@ from apps.evaluate.published import bars
 from apps.evaluate.run import Record, Way
 from apps.evaluate.statistics import figures, froc, reliability
 from apps.evaluate.store import write_text
-from operators.types import ModelIdentity
+from operators.types import ModelIdentity, Role
 
 _WAYS = {Way.ARRAYS: "arrays of the tree", Way.DICOM: "DICOM, through the application's steps"}
 
@@ -33,6 +33,7 @@ class Evaluation:
     model: ModelIdentity
     software: str
     command: str
+    without: tuple[Role, ...] = ()
 
     def listed(self, way: Way) -> list[Examination]:
         """What the model lists in every scan that was assessed that way."""
@@ -98,10 +99,17 @@ def _head(one: Evaluation) -> str:
         f"# The lesion model on {one.where}",
         f"**{warning}** Research software, not a medical device.",
         f"- Scans assessed: {counts}; {one.anatomies} anatomies\n"
-        f"- Model: {one.model.name} {one.model.version}, SHA-256 `{one.model.sha256}`, trained on "
-        f"{one.model.training_data}\n- Software: Lentiform {one.software}\n"
+        f"- Model: {one.model.name} {one.model.version}, SHA-256 of weights and configuration "
+        f"`{one.model.sha256}`, trained on "
+        f"{one.model.training_data}\n{_left_out(one)}- Software: Lentiform {one.software}\n"
         f"- Command: `{one.command}`\n- Rules: docs/evaluation.md",
     ))
+
+
+def _left_out(one: Evaluation) -> str:
+    if not one.without:
+        return ""
+    return f"- **Kept from the model: {', '.join(role.value.upper() for role in one.without)}**\n"
 
 
 def _unassessed(one: Evaluation) -> str:

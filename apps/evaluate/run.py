@@ -20,7 +20,7 @@ from apps.map.settings import REPOSITORY, Settings
 from apps.train.subjects import Examined
 from operators.errors import ConfigurationError, LentiformError
 from operators.lesion_segmenter.settings import LesionSettings
-from operators.types import NotAssessed
+from operators.types import NotAssessed, Role
 
 _CODE = ("operators/lesion_segmenter", "operators/types.py", "operators/labels.py",
          "apps/evaluate/examination.py", "apps/evaluate/pairing.py",
@@ -51,13 +51,17 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How scans are examined; `bundle` is the lesion model, `work` keeps what is done."""
+    """How scans are examined; `bundle` is the lesion model, `work` keeps what is done.
+
+    The model does not get the contrasts `without`.
+    """
 
     bundle: Path
     work: Path
     settings: Settings
     from_dicom: bool = False
     candidates: bool = False
+    without: tuple[Role, ...] = ()
 
 
 def examine_scans(scans: Sequence[Scan], plan: Plan, *, jobs: int = 1) -> list[Record]:
@@ -100,7 +104,7 @@ def _kept(scan: Scan, way: Way, plan: Plan) -> Record:
     adapter = TypeAdapter(Record)
     own: tuple[str | Path, ...] = (
         repr(replace(scan, files=(), study=None)), *scan.contents(), plan.bundle,
-        plan.settings.model_dump_json(), str(plan.candidates),
+        plan.settings.model_dump_json(), str(plan.candidates), *plan.without,
         *(REPOSITORY / part for part in _CODE),
     )
     source = (prepared_key(scan.study, plan.settings),) if way is Way.DICOM and scan.study else ()
@@ -119,6 +123,8 @@ def _examine(scan: Scan, way: Way, plan: Plan) -> Record:
         seen = seen_by_the_map(scan.study, scan.name, plan.work / scan.name, plan.settings)
     if isinstance(seen, NotAssessed):
         return Record(scan.name, way, reason=seen.reason)
+    seen = replace(seen, contrasts={role: image for role, image in seen.contrasts.items()
+                                    if role not in plan.without})
     settings = plan.settings.lesion_segmenter
     listed = _once(scan, truth, seen, plan.bundle, settings)
     if isinstance(listed, NotAssessed):

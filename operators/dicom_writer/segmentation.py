@@ -49,7 +49,7 @@ def lesion_segmentation(lesions: LesionMap, source: Series, imprint: Imprint) ->
     """
     algorithm = _algorithm(
         lesions.model.name, lesions.model.version,
-        {"weights SHA-256": lesions.model.sha256, "training data": lesions.model.training_data},
+        {"model SHA-256": lesions.model.sha256, "training data": lesions.model.training_data},
     )
     segments = lesion_segments(lesions)
     descriptions = [

@@ -81,7 +81,7 @@ def load_bundle(folder: Path) -> Bundle:
                 "the release, or train a model."
             )
     metadata = _json(folder / METADATA)
-    digest = weights_digest(folder)
+    digest = model_digest(folder)
     try:
         identity = ModelIdentity(
             metadata["name"], metadata["version"], digest, metadata["training_data"]
@@ -111,6 +111,13 @@ def weights_digest(folder: Path) -> str:
     """SHA-256 of all weights of a model, one file after the other."""
     files = [folder / part for part in (WEIGHTS, CANDIDATES) if (folder / part).is_file()]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def model_digest(folder: Path) -> str:
+    """SHA-256 of all that decides what a model says: weights, operating points, configuration."""
+    parts = [folder / part for part in (WEIGHTS, CANDIDATES, METADATA, INFERENCE)]
+    return hashlib.sha256(b"".join(
+        hashlib.sha256(part.read_bytes()).digest() for part in parts if part.is_file())).hexdigest()
 
 
 def _build(config: dict[str, Any], key: str, folder: Path) -> nn.Module:

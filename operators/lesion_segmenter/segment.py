@@ -122,22 +122,16 @@ class _Judge:
         tube = vesselness(part, self.darkness, spacing)
         seen = features(part.probability, part.second, part.volume_mm3, mean, contrast, tube,
                         depth_mm(part, self.brain, spacing))
-        model = self.model
-        calibration = (
-            model.calibration if self.qsm is not None else model.calibration_without_qsm
-        ).get(part.kind)
-        probability = calibration.probability(seen) if calibration else part.probability
         place = self._location(part)
-        kind: LesionClass | None
-        if probability >= self.points[part.kind]:
-            kind, why = name_lesion(Evidence(part.kind, _runner_up(part, maps), contrast, tube,
-                                             part.diameter_mm, place), self.settings)
-        elif part.vessel is not None and self._is_doubtful(part, probability):
-            kind, why = LesionClass.VESSEL, (
-                f"a vessel at a second look; a microbleed with probability {probability:.2f} only")
-            probability = part.vessel
-        else:
-            return None
+        kind, why = name_lesion(Evidence(part.kind, _runner_up(part, maps), contrast, tube,
+                                         part.diameter_mm, place), self.settings)
+        judged = kind if kind is not None and kind in self.points else part.kind
+        probability = self._probability(judged, part, seen)
+        if probability < self.points[judged]:
+            if not self._is_doubtful(judged, part, probability):
+                return None
+            why = f"a vessel at a second look; a microbleed with probability {probability:.2f} only"
+            kind, probability = LesionClass.VESSEL, part.vessel or 0.0
         centre = self.grid.map_indices_to_reference(np.array([part.centroid]))[0]
         centroid = (float(centre[0]), float(centre[1]), float(centre[2]))
         if kind is None:
@@ -150,9 +144,19 @@ class _Judge:
             uid=tracking_uid(self.study.study.uid, kind, centroid), features=seen,
         )
 
-    def _is_doubtful(self, part: Component, probability: float) -> bool:
+    def _probability(
+        self, judged: LesionClass, part: Component, seen: tuple[float, ...]
+    ) -> float:
+        """By the regression of the class that a candidate is named, as it was fitted."""
+        model = self.model
+        calibration = (
+            model.calibration if self.qsm is not None else model.calibration_without_qsm
+        ).get(judged)
+        return calibration.probability(seen) if calibration else part.probability
+
+    def _is_doubtful(self, judged: LesionClass, part: Component, probability: float) -> bool:
         """Whether what might be a microbleed is a vessel to the second stage."""
-        return (part.kind is LesionClass.MICROBLEED
+        return (judged is LesionClass.MICROBLEED
                 and probability >= self.settings.doubt_probability
                 and (part.vessel or 0.0) >= self.settings.vessel_probability)
 

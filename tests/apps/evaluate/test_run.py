@@ -63,6 +63,19 @@ def test_candidates_are_a_second_look(tree, plan, calls):
     assert record.candidates is not None
 
 
+def test_a_contrast_is_kept_from_the_model_and_not_from_the_truth(tree, plan, monkeypatch):
+    seen = []
+
+    def examine(truth, given, *_):
+        seen.append((Role.QSM in truth.contrasts, Role.QSM in given.contrasts))
+        return Examination(truth.subject, (), (), 2.0, None, {})
+    monkeypatch.setattr(run, "examine", examine)
+    scans = read_tree(tree).scans[:1]
+    for without in ((), (Role.QSM,), (Role.QSM,)):
+        examine_scans(scans, replace(plan, without=without))
+    assert seen == [(True, True), (True, False)]
+
+
 def test_several_processes_give_the_same(tree, plan, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(
         [str(run.REPOSITORY), os.environ.get("PYTHONPATH", "")]))

@@ -1,4 +1,3 @@
-import hashlib
 import json
 
 import pytest
@@ -28,10 +27,17 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_identity_carries_the_hash_of_the_weights(folder):
+def test_identity_follows_weights_and_operating_points(folder):
     bundle = load_bundle(folder)
-    expected = hashlib.sha256((folder / "models/model.pt").read_bytes()).hexdigest()
-    assert bundle.identity.sha256 == expected
+    path = folder / "configs/metadata.json"
+    kept = path.read_text()
+    path.write_text(kept.replace("0.6", "0.61"))
+    assert load_bundle(folder).identity.sha256 != bundle.identity.sha256
+    path.write_text(kept)
+    assert load_bundle(folder).identity.sha256 == bundle.identity.sha256
+    (folder / "models/candidates.pt").write_bytes(b"other")
+    assert load_bundle(folder).identity.sha256 != bundle.identity.sha256
+    (folder / "models/candidates.pt").unlink()
     assert bundle.identity.training_data == "simulated"
     assert bundle.operating_point[LesionClass.CALCIFICATION] == 0.7
 

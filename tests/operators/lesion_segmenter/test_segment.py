@@ -62,6 +62,19 @@ def test_calcium_is_told_by_its_sign(head, rule_bundle):
     assert calcium.peak_ppm < -0.38
 
 
+def test_a_candidate_is_judged_as_the_class_it_is_named(head, rule_bundle, monkeypatch):
+    head.plant((12, 30, 20), 2.6, -0.4)  # the network says microbleed, its sign calcium
+    sure, no = (Logistic(odds, (0.0,) * len(FEATURES)) for odds in (3.0, -9.0))
+    bundle = replace(segment.load_bundle(None), calibration={
+        LesionClass.MICROBLEED: no, LesionClass.CALCIFICATION: sure})
+    monkeypatch.setattr(segment, "load_bundle", lambda _: bundle)
+    (lesion,) = run(head, rule_bundle).lesions
+    assert lesion.kind is LesionClass.CALCIFICATION
+    assert lesion.probability == pytest.approx(1 / (1 + np.exp(-3.0)))
+    strict = SETTINGS.model_copy(update={"calcification_probability": 0.99})
+    assert run(head, rule_bundle, settings=strict).lesions == ()
+
+
 def test_a_vein_in_cross_section_is_told_by_its_shape(head, rule_bundle):
     head.plant((12, 30, 20), 1.5, 0.3, tube=(1, 0.2, 0.1))
     strict = SETTINGS.model_copy(update={"max_vesselness": 0.93})
