@@ -33,14 +33,15 @@ def write_truth(subject: Subject, folder: Path) -> Path:
         "desc-regions_dseg": (truth.regions, np.uint8),
     }
     for name, (volume, dtype) in images.items():
-        _write_nifti(volume, np.dtype(dtype), truth_folder / f"{name}.nii.gz")
+        write_nifti(volume, np.dtype(dtype), truth_folder / f"{name}.nii.gz")
     _write_region_names(truth, truth_folder / "desc-regions_dseg.tsv")
     path = truth_folder / "truth.json"
     path.write_text(json.dumps(_description(subject), indent=2) + "\n", encoding="utf-8")
     return path
 
 
-def _write_nifti(volume: Volume, dtype: np.dtype, path: Path) -> None:
+def write_nifti(volume: Volume, dtype: np.dtype, path: Path) -> None:
+    """Write a volume, LPS, as NIfTI, RAS."""
     import nibabel
 
     image = volume.with_array(volume.array.astype(dtype)).to_nibabel()

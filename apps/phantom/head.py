@@ -55,9 +55,12 @@ def draw_table(
 
 def make_head(
     anatomy: Anatomy, warp: Warp, grid: Grid, table: PropertyTable,
-    generator: np.random.Generator,
+    generator: np.random.Generator, *, with_background: bool = True,
 ) -> Head:
-    """Sample the anatomy through the warp; linear in the properties, nearest in the labels."""
+    """Sample the anatomy through the warp; linear in the properties, nearest in the labels.
+
+    The field of the background, of which only gradient echoes know, is 0 where it is not wanted.
+    """
     points = warp.coordinates(grid, anatomy.grid)
     local = _local_chi(table)
     columns = np.stack([local, table.r1, table.r2, table.r2star, table.pd, table.fa, table.cbf])
@@ -68,7 +71,8 @@ def make_head(
     )
     head = Head(
         grid, maps[0], maps[1], maps[2], maps[3], maps[4], maps[5], maps[6], tissue, regions,
-        brain.astype(bool), background(anatomy, warp, grid, table))
+        brain.astype(bool),
+        background(anatomy, warp, grid, table) if with_background else np.zeros_like(maps[0]))
     _add_texture(head, generator)
     return head
 

@@ -81,12 +81,12 @@ def read_scan(scan: str, files: Sequence[Path]) -> Examined:
     source = _one(scan, files, _SUFFIXES[Role.SWI]) or _last(files, _SUFFIXES[Role.MAGNITUDE])
     if source is None:
         raise InputError(f"{scan} has no _swi.nii.gz and no magnitude (_T2starw). Add one.")
-    grid = _load(source)
+    grid = load_volume(source)
     contrasts: dict[Role, Array] = {Role.SWI: np.asarray(grid.array, np.float32)}
     for role in (Role.QSM, Role.T2W):
         path = _one(scan, files, _SUFFIXES[role])
         if path is not None:
-            contrasts[role] = onto(_load(path), grid)
+            contrasts[role] = onto(load_volume(path), grid)
     brain_path = _one(scan, files, _BRAIN)
     if brain_path is None:
         raise InputError(f"{scan} has no _label-brain_mask.nii.gz. `lentiform run` makes one.")
@@ -210,7 +210,8 @@ def _ending(files: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
     return [path for path in files if path.name.split(".")[0].endswith(tuple(suffixes))]
 
 
-def _load(path: Path) -> Volume:
+def load_volume(path: Path) -> Volume:
+    """A 3D image, slices first, rows to posterior, columns to left. InputError where it is none."""
     import nibabel
     from highdicom import Volume
 
@@ -223,7 +224,7 @@ def _load(path: Path) -> Volume:
 
 
 def _on_grid(path: Path, grid: Volume) -> NDArray:
-    volume = _load(path)
+    volume = load_volume(path)
     if not volume.geometry_equal(grid, tol=1e-3):
         raise InputError(
             f"{path.name} lies on another grid {volume.spatial_shape} than SWI "

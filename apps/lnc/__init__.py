@@ -1,0 +1,1 @@
+"""Whether deep features of the lenticulostriate regions say something: cohorts, cross-validated."""

@@ -1,0 +1,174 @@
+"""What is measured of each subject of a cohort: regions, their FA and CBF, and T1w features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.evaluate.progress import shown
+from apps.evaluate.store import fingerprint, place
+from apps.lnc.scans import Cohort, Member
+from apps.map.settings import REPOSITORY, Settings
+from apps.train.annotated import load_volume
+from apps.train.subjects import onto
+from operators.errors import InputError, StepFailed
+from operators.labels import STRUCTURES, Side, Structure, structure
+from operators.lnc_scorer.crops import crop, normalised
+from operators.lnc_scorer.features import deep_features, slabs
+from operators.types import Acquisition, NotAssessed, Role, Sample, Series, Study, Unit
+
+if TYPE_CHECKING:
+    from highdicom import Volume
+
+    from operators.lnc_scorer.network import LncNet
+
+Array = NDArray[np.float64]
+REGIONS = ("caudate nucleus", "putamen", "pallidum")
+SIDES = (Side.LEFT, Side.RIGHT)
+QUANTITIES = (Role.FA, Role.CBF)
+INTENSITIES = ("mean", "SD", "10th percentile", "median", "90th percentile", "skewness")
+SLAB_MM = 4
+_CODE = ("apps/lnc/measures.py", *(f"operators/lnc_scorer/{name}.py"
+                                   for name in ("crops", "features", "network")))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measures:
+    """Of one subject; NaN where a contrast is missing.
+
+    `volumes_mm3` (region, side); `intensities` (region, side, `INTENSITIES`) of normalised T1w;
+    `means` (quantity, region, side); `deep` (region, side, 512); `slabs` (slab, region * 512),
+    both sides' mean of the features of slabs of 4 mm, lowest first.
+    """
+
+    volumes_mm3: Array
+    intensities: Array
+    means: Array
+    deep: Array
+    slabs: Array
+
+
+def measure_all(cohort: Cohort, network: LncNet, weights: str, work: Path, settings: Settings
+                ) -> list[Measures]:
+    """Measures of every member in order, those on disk in `work` as they are.
+
+    `weights` names what the network's weights are, so that others measure anew.
+    """
+    def each() -> Iterator[Measures]:
+        for member in cohort.members:
+            key = fingerprint(weights, *member.files, *(REPOSITORY / part for part in _CODE))
+            path = place(work / "measures", member.name, key, ".npz")
+            if not path.exists():
+                _save(measure(member, network, settings), path)
+            yield _load(path)
+    return list(shown(each(), len(cohort.members), "subject"))
+
+
+def measure(member: Member, network: LncNet, settings: Settings) -> Measures:
+    """Measure one subject. InputError or StepFailed names it and says why it cannot be."""
+    t1w, regions, maps = _images(member, settings)
+    scaled = t1w.with_array(normalised(np.asarray(t1w.array, np.float32), regions.array))
+    voxel_mm3 = float(np.prod(t1w.spacing))
+    volumes = np.full((len(REGIONS), 2), np.nan)
+    intensities = np.full((len(REGIONS), 2, len(INTENSITIES)), np.nan)
+    means = np.full((len(QUANTITIES), len(REGIONS), 2), np.nan)
+    crops = []
+    for r, s, region in _places():
+        inside = np.asarray(regions.array) == region.number
+        cube = crop(scaled, regions, region)
+        if cube is None:
+            raise StepFailed(f"{member.name}: the {region.label} is not in the image.")
+        crops.append(cube)
+        volumes[r, s] = inside.sum() * voxel_mm3
+        intensities[r, s] = _statistics(np.asarray(scaled.array)[inside])
+        for q, role in enumerate(QUANTITIES):
+            if role in maps:
+                known = maps[role][inside]
+                known = known[np.isfinite(known)]
+                means[q, r, s] = known.mean() if known.size else np.nan
+    deep = deep_features(network, np.stack(crops)).reshape(len(REGIONS), 2, -1)
+    return Measures(volumes, intensities, means, deep.astype(float), _slabs(crops, network))
+
+
+def _places() -> Iterator[tuple[int, int, Structure]]:
+    for r, name in enumerate(REGIONS):
+        for s, side in enumerate(SIDES):
+            yield r, s, structure(name, side)
+
+
+def _slabs(crops: list[NDArray[np.float32]], network: LncNet) -> Array:
+    """Slab n of a subject is the nth of every region that has so many, 0 of the others."""
+    found = [deep_features(network, slabs(one, SLAB_MM)) for one in crops]
+    out = np.zeros((max(map(len, found)), len(REGIONS), 2, found[0].shape[1]))
+    for number, each in enumerate(found):
+        out[:len(each), number // 2, number % 2] = each
+    return np.asarray(out.mean(axis=2).reshape(len(out), -1))
+
+
+def _statistics(values: NDArray) -> Array:
+    from scipy.stats import skew
+
+    return np.array([values.mean(), values.std(), *np.percentile(values, (10, 50, 90)),
+                     skew(values)])
+
+
+def _images(member: Member, settings: Settings) -> tuple[Volume, Volume, dict[Role, NDArray]]:
+    """T1w, regions on its grid, and the maps on it."""
+    images = {role: load_volume(path) for role, path in member.images.items()}
+    if member.regions is None:
+        return _segmented(member, images, settings)
+    t1w, regions = images.pop(Role.T1W), load_volume(member.regions)
+    if not regions.geometry_equal(t1w, tol=1e-3):
+        raise InputError(f"{member.regions.name} lies on another grid than T1w. Draw it on T1w.")
+    unknown = set(np.unique(regions.array).tolist()) - {0, *STRUCTURES}
+    if unknown:
+        raise InputError(f"{member.regions.name} holds {min(unknown):g}, which is no region "
+                         "(docs/regions.md has the numbers). Correct it, or leave the file out.")
+    return t1w, regions, {role: onto(image, t1w) for role, image in images.items()}
+
+
+def _segmented(
+    member: Member, images: dict[Role, Volume], settings: Settings
+) -> tuple[Volume, Volume, dict[Role, NDArray]]:
+    """The application's own registration and regions, T1w giving the grid."""
+    from pydicom import Dataset
+
+    from operators.region_segmenter.segment import segment_regions
+    from operators.registration.coregister import coregister
+
+    units = {Role.FA: Unit.RATIO, Role.CBF: Unit.ABSOLUTE_CBF}
+    series = {
+        role: Series(role, (image.with_array(np.asarray(image.array, np.float32)),), (Sample(),),
+                     units.get(role, Unit.ARBITRARY), (), f"1.2.3.{number}", "", "given",
+                     Acquisition())
+        for number, (role, image) in enumerate(images.items())
+    }
+    study = coregister(Study(member.name, Dataset(), series, ()), settings.registration)
+    regions = segment_regions(study, settings.region_segmenter)
+    if isinstance(regions, NotAssessed):
+        raise StepFailed(f"{member.name}: no regions. {regions.reason}")
+    lost = {role: why for role, why in study.dropped.items() if role in QUANTITIES}
+    if lost:
+        role, why = next(iter(lost.items()))
+        raise StepFailed(f"{member.name}: {role.value} does not fit T1w ({why}). Register it, or "
+                         "take the subject out.")
+    return (study.contrasts[Role.T1W], regions.labels,
+            {role: np.asarray(study.contrasts[role].array) for role in QUANTITIES
+             if role in study.contrasts})
+
+
+def _save(measures: Measures, path: Path) -> None:
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        np.savez(file, **{name: getattr(measures, name) for name in Measures.__slots__})
+    partial.replace(path)
+
+
+def _load(path: Path) -> Measures:
+    with np.load(path) as kept:
+        return Measures(**{name: kept[name] for name in Measures.__slots__})

@@ -1,0 +1,43 @@
+"""Deep features of regions: what the network's last layer makes of their crops."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.lnc_scorer.crops import SIDE_MM
+
+if TYPE_CHECKING:
+    from operators.lnc_scorer.network import LncNet
+
+Array = NDArray[np.float32]
+_BATCH = 12
+
+
+def deep_features(network: LncNet, crops: Array) -> Array:
+    """(crop, 512) of crops (crop, 2, slice, row, column)."""
+    import torch
+
+    network.eval()
+    out = []
+    with torch.inference_mode():
+        for first in range(0, len(crops), _BATCH):
+            out.append(network.features(torch.from_numpy(crops[first:first + _BATCH])).numpy())
+    return np.asarray(np.concatenate(out), np.float32)
+
+
+def slabs(crop: Array, thickness_mm: int) -> Array:
+    """The crop once per slab of slices that holds some of the region, all else 0.
+
+    (slab, 2, slice, row, column), from the feet to the head.
+    """
+    kept = []
+    for first in range(0, SIDE_MM, thickness_mm):
+        inside = slice(first, first + thickness_mm)
+        if crop[1, inside].any():
+            alone = np.zeros_like(crop)
+            alone[:, inside] = crop[:, inside]
+            kept.append(alone)
+    return np.stack(kept)
