@@ -216,6 +216,58 @@ def evaluate(
     typer.echo(f"page: {page}")
 
 
+lnc = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Cohorts: what deep features "
+                  "of the lenticulostriate regions say of FA, CBF and labels.")
+app.add_typer(lnc, name="lnc")
+
+
+@lnc.command(name="evaluate")
+def lnc_evaluate(
+    cohort: Annotated[Path, typer.Argument(help="BIDS tree with participants.tsv (docs/lnc.md).")],
+    out: OutFolder,
+    label: Annotated[
+        list[str] | None, typer.Option(help="Column to classify by; may be given again.")
+    ] = None,
+    models: Models = None,
+    config: Config = None,
+    split: Annotated[
+        Literal["subject", "slice"],
+        typer.Option(help="What is parted. slice: the leak, to see what it makes of the figures."),
+    ] = "subject",
+    folds: Annotated[int, typer.Option(min=2, help="Of the cross-validation.")] = 5,
+    permutations: Annotated[int, typer.Option(min=19, help="For p.")] = 999,
+    seed: Annotated[int, typer.Option(help="Of folds, permutations and bootstrap.")] = 1,
+) -> None:
+    """Cross-validate a cohort against baselines and chance: OUT/lnc.md and .json."""
+    from apps.evaluate.command import command_line
+    from apps.lnc.command import Request, evaluate_cohort
+    from apps.lnc.study import Design
+    from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS
+
+    request = Request(cohort, out, tuple(label or ()), models or DEFAULT_MODELS,
+                      config or DEFAULT_CONFIG, command_line())
+    design = Design(folds, permutations=permutations, seed=seed, by_slice=split == "slice")
+    typer.echo(f"page: {evaluate_cohort(request, design)}")
+
+
+@lnc.command(name="simulate")
+def lnc_simulate(
+    out: OutFolder,
+    label_maps: Annotated[Path, typer.Option(help="Folder of label maps, parted by head.")],
+    subjects: Annotated[int, typer.Option(min=1, help="How many.")] = 79,
+    null: Annotated[bool, typer.Option("--null", help="A cohort without a relation.")] = False,
+    seed: Seed = 1,
+) -> None:
+    """Write a simulated cohort in which T1w tells of FA, CBF and labels, or does not."""
+    from apps.lnc.simulated import write_cohort
+    from apps.train.cohort import part_heads, read_anatomy
+
+    heads = part_heads(sorted(label_maps.rglob("*.nii*")))["test"]
+    write_cohort(out, [read_anatomy(head) for head in heads], subjects=subjects, seed=seed,
+                 null=null)
+    typer.echo(f"cohort: {out}")
+
+
 def main() -> None:
     """Run the command."""
     with told_and_left():

@@ -1,0 +1,49 @@
+"""`lentiform lnc evaluate`: from a cohort's folder to its results page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from apps.evaluate.plain import as_plain
+from apps.evaluate.store import write_text
+from apps.lnc.measures import measure_all
+from apps.lnc.page import Report, page
+from apps.lnc.scans import read_cohort
+from apps.lnc.study import Design, evaluate, tabulate
+from apps.map.settings import load_settings
+from operators.lnc_scorer.bundle import load_network
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for: the cohort, where results go, and by which model and settings."""
+
+    cohort: Path
+    out: Path
+    labels: Sequence[str]
+    models: Path
+    config: Path
+    command: str
+
+
+def evaluate_cohort(request: Request, design: Design) -> Path:
+    """Measure and evaluate a cohort; writes lnc.md and lnc.json and gives the page's path.
+
+    Resumable: measures are kept in `request.out`/work. InputError names what the cohort lacks.
+    """
+    cohort = read_cohort(request.cohort)
+    for name in request.labels:
+        cohort.column(name)
+    network, weights = load_network(request.models / "lnc_scorer")
+    measures = measure_all(cohort, network, weights, request.out / "work",
+                           load_settings(request.config))
+    table = tabulate(cohort, measures, request.labels, by_slice=design.by_slice)
+    report = Report(len(measures), cohort.simulated, weights, request.command, design,
+                    *evaluate(table, design))
+    write_text(request.out / "lnc.json", json.dumps(as_plain(report), indent=1) + "\n")
+    path = request.out / "lnc.md"
+    write_text(path, page(report))
+    return path

@@ -1,0 +1,108 @@
+"""The results page of a cohort, from results alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from apps.evaluate.markdown import number, table
+from apps.lnc.scores import Classification, Estimate, Regression
+from apps.lnc.study import BASELINES, DEEP, Design, LabelResult, QuantityResult
+from operators.types import Role
+
+UNITS = {Role.FA: "", Role.CBF: " ml/100 g/min"}
+_DIGITS = {Role.FA: 4, Role.CBF: 2}
+PAPER = "Song et al. 2025 (79 patients; split not published): RMSE 0.154 to 0.213 % of the mean, " \
+    "both classifications 100 %."
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that the page tells."""
+
+    subjects: int
+    simulated: bool
+    weights: str
+    command: str
+    design: Design
+    quantities: Sequence[QuantityResult]
+    labels: Sequence[LabelResult]
+
+
+def page(one: Report) -> str:
+    """The Markdown page."""
+    parts = [_head(one)]
+    if one.design.by_slice:
+        parts.append(
+            "**Slices are parted, not subjects: slices of one subject are learned from and tested "
+            "on. These figures are inflated; they show what that mistake makes of a cohort.**")
+    for quantity in one.quantities:
+        parts.append(_quantity(quantity))
+    parts += [_label(label) for label in one.labels]
+    parts.append(f"## Beside the paper\n\n{PAPER}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(one: Report) -> str:
+    design, samples = one.design, "slices" if one.design.by_slice else "subjects"
+    warning = "**Simulated subjects: these figures say nothing about patients.** " * one.simulated
+    return "\n\n".join((
+        "# What deep features of the lenticulostriate regions say",
+        f"{warning}Research software, not a medical device.",
+        f"- Subjects: {one.subjects}\n- Cross-validation: {design.folds} folds of {samples}, "
+        f"{design.repeats} times, predictions averaged; ridge regression, its strength chosen "
+        "inside the training part; everything standardised there\n"
+        f"- Intervals: 95 %, bootstrap over {samples}; p: {design.permutations} permutations of "
+        "the whole cross-validation\n"
+        f"- Network: SHA-256 `{one.weights}`, trained on simulated subjects\n"
+        f"- Command: `{one.command}`",
+    ))
+
+
+def _quantity(one: QuantityResult) -> str:
+    digits = _DIGITS[one.role]
+    rows = [(name, _interval(own.rmse, digits), _interval(own.rmse_percent, 2),
+             _interval(own.r2)) for name, own in one.sets.items() if isinstance(own, Regression)]
+    return "\n\n".join((
+        f"## {one.role.value.upper()} of the {one.region}",
+        f"{one.subjects} subjects, mean {number(one.mean, digits)}{UNITS[one.role]}",
+        table(("features", f"RMSE{UNITS[one.role]}", "RMSE, % of the mean", "R²"), rows),
+        _verdict(one.gains, one.p, "R²"),
+    ))
+
+
+def _label(one: LabelResult) -> str:
+    rows = [(name, _interval(own.accuracy), _interval(own.balanced_accuracy), _interval(own.auc))
+            for name, own in one.sets.items()]
+    deep = one.sets[DEEP]
+    return "\n\n".join((
+        f"## Label {one.name}",
+        f"{one.subjects} subjects, {len(deep.names)} classes; the commonest class for all would be "
+        f"right in {number(one.chance)}",
+        table(("features", "accuracy", "balanced accuracy", "AUC"), rows),
+        _verdict(one.gains, one.p, "balanced accuracy"),
+        _confusion(deep),
+    ))
+
+
+def _confusion(one: Classification) -> str:
+    rows = [(name, *(str(int(count)) for count in counts))
+            for name, counts in zip(one.names, one.confusion, strict=True)]
+    return "Deep features, known in rows, predicted in columns:\n\n" + table(
+        ("", *one.names), rows)
+
+
+def _verdict(gains: Mapping[str, Estimate], p: float, of: str) -> str:
+    if math.isnan(p):
+        return "No p and no baseline: slices of one subject are not independent."
+    more = "; ".join(f"over {name} {_interval(gains[name])}" for name in BASELINES)
+    above = all(gain.low > 0 for gain in gains.values()) and p < 0.05
+    words = "More than chance and both baselines say." if above else (
+        "More than chance, but not surely more than the baselines." if p < 0.05
+        else "Not more than chance.")
+    return f"{words} Deep features gain in {of}: {more}. p = {p:.3f}"
+
+
+def _interval(one: Estimate, digits: int = 3) -> str:
+    return f"{number(one.value, digits)} [{number(one.low, digits)}, {number(one.high, digits)}]"

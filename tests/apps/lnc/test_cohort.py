@@ -1,0 +1,164 @@
+"""From a cohort's folder to its page, and what a broken cohort is told."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from apps.lnc.command import Request, evaluate_cohort
+from apps.lnc.measures import REGIONS, measure, measure_all
+from apps.lnc.scans import read_cohort
+from apps.lnc.study import DEEP, LEAST, Design, evaluate, tabulate
+from apps.map.settings import DEFAULT_CONFIG, load_settings
+from operators.errors import ConfigurationError, InputError
+from operators.lnc_scorer.network import LncNet
+from operators.types import Role
+
+SMALL = Design(folds=4, repeats=1, permutations=19)
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(1)
+    return LncNet().eval()
+
+
+@pytest.fixture(scope="module")
+def settings():
+    return load_settings(DEFAULT_CONFIG)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory, network):
+    """A folder of models with the network's weights, and where their measures are kept."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "lnc_scorer" / "models").mkdir(parents=True)
+    torch.save({name: weight.half() if weight.is_floating_point() else weight
+                for name, weight in network.state_dict().items()},
+               folder / "lnc_scorer" / "models" / "model.pt")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def measured(whole_cohort, network, settings, tmp_path_factory):
+    whole = read_cohort(whole_cohort)
+    return whole, measure_all(whole, network, "a", tmp_path_factory.mktemp("work"), settings)
+
+
+def edit(folder, change):
+    path = folder / "participants.tsv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    rows = change(rows)
+    with path.open("w", newline="") as file:
+        out = csv.DictWriter(file, list(rows[0]), delimiter="\t")
+        out.writeheader()
+        out.writerows(rows)
+
+
+def test_means_volumes_and_sides_are_those_of_the_images(cohort, network, settings):
+    one = measure(read_cohort(cohort).members[3], network, settings)
+    assert one.volumes_mm3 == pytest.approx(np.full((3, 2), 6 * 8 * 8 * 8.0))
+    assert one.means[0] == pytest.approx(np.full((3, 2), 0.3 - 0.05 * (3 / 10 - 1)), abs=0.002)
+    assert one.deep.shape == (len(REGIONS), 2, 512)
+    assert one.slabs.shape[1] == 3 * 512
+    assert 4 <= len(one.slabs) <= 6
+    assert one.intensities[0, 0, 0] != pytest.approx(one.intensities[0, 1, 0], abs=0.1)
+
+
+def test_measures_are_kept_and_made_anew_for_other_weights(cohort, network, settings, tmp_path):
+    few = replace(read_cohort(cohort), members=read_cohort(cohort).members[:2])
+    for weights in ("a", "a", "b"):
+        measure_all(few, network, weights, tmp_path / "work", settings)
+        kept = sorted((tmp_path / "work" / "measures").iterdir())
+        assert len(kept) == 2
+    first = {path.name for path in kept}
+    measure_all(few, network, "a", tmp_path / "work", settings)
+    assert {path.name for path in (tmp_path / "work" / "measures").iterdir()} != first
+
+
+def test_a_planted_quantity_and_label_are_found_and_the_other_is_not(measured):
+    quantities, (label,) = evaluate(tabulate(*measured, ["group"], by_slice=False), SMALL)
+    by_name = {(one.role, one.region): one for one in quantities}
+    assert len(by_name) == 6
+    for region in REGIONS:
+        assert by_name[Role.FA, region].sets[DEEP].r2.value > 0.5
+        assert by_name[Role.FA, region].p == 0.05
+        assert by_name[Role.CBF, region].p > 0.05
+    assert (label.subjects, label.sets[DEEP].names) == (19, ("ill", "well"))
+    assert label.sets[DEEP].balanced_accuracy.value > 0.75
+
+
+def test_the_page_tells_p_and_that_parting_slices_leaks(whole_cohort, weights, tmp_path):
+    request = Request(whole_cohort, tmp_path / "out", ["group"], weights, DEFAULT_CONFIG,
+                      "lentiform lnc evaluate")
+    honest = evaluate_cohort(request, SMALL).read_text()
+    assert "p = 0.050" in honest
+    assert "Simulated subjects" in honest
+    assert "inflated" not in honest
+    leak = evaluate_cohort(request, replace(SMALL, by_slice=True)).read_text()
+    assert "inflated" in leak
+    assert "p = " not in leak
+    data = json.loads((tmp_path / "out" / "lnc.json").read_text())
+    assert data["design"]["by_slice"] is True
+    with pytest.raises(ConfigurationError, match=r"model\.pt cannot be used"):
+        evaluate_cohort(replace(request, models=tmp_path), SMALL)
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    (lambda rows: rows[1:], "sub-00 has images but no row"),
+    (lambda rows: [*rows, rows[-1] | {"participant_id": "sub-99"}], "sub-99 has a row"),
+    (lambda rows: [*rows, rows[-1]], "sub-19 2 times"),
+    (lambda rows: [{"id": row["participant_id"]} for row in rows], "no column participant_id"),
+])
+def test_a_table_that_does_not_fit_the_images_is_refused(cohort, change, said):
+    edit(cohort, change)
+    with pytest.raises(InputError, match=said):
+        read_cohort(cohort)
+
+
+def test_missing_and_doubled_images_are_named(cohort):
+    first = cohort / "sub-00" / "anat"
+    (first / "sub-00_FA.nii.gz").write_bytes(b"")
+    with pytest.raises(InputError, match="sub-00 has 2 files for fa"):
+        read_cohort(cohort)
+    (first / "sub-00_FA.nii.gz").unlink()
+    (first / "sub-00_T1w.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"sub-00 has no _T1w"):
+        read_cohort(cohort)
+
+
+def test_unusable_columns_are_named(cohort):
+    edit(cohort, lambda rows: [row | {"age": "old"} for row in rows])
+    whole = read_cohort(cohort)
+    with pytest.raises(InputError, match="age of sub-00 is 'old'"):
+        whole.numbers("age")
+    with pytest.raises(InputError, match="no column stage"):
+        whole.column("stage")
+    assert np.isnan(whole.numbers("weight")).all()
+
+
+def test_too_few_subjects_or_classes_are_refused(measured):
+    whole, measures = measured
+    few = replace(whole, members=whole.members[: LEAST - 1])
+    with pytest.raises(InputError, match=f"known of {LEAST - 1} subjects"):
+        evaluate(tabulate(few, measures[: LEAST - 1], [], by_slice=False), SMALL)
+    with pytest.raises(InputError, match="Label participant_id has 20 classes"):
+        evaluate(tabulate(whole, measures, ["participant_id"], by_slice=False), SMALL)
+
+
+def test_regions_on_another_grid_are_refused(cohort, network, settings):
+    member = read_cohort(cohort).members[0]
+    shifted = Path(member.regions)
+    import nibabel
+
+    image = nibabel.load(shifted)
+    affine = image.affine.copy()
+    affine[0, 3] += 5
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), affine), shifted)
+    with pytest.raises(InputError, match="another grid"):
+        measure(member, network, settings)
