@@ -1,0 +1,135 @@
+"""Whether the evaluation tells a biomarker from a leak: a planted cohort, a null cohort, slices.
+
+    lentiform lnc simulate -o planted --label-maps MAPS --seed 1
+    lentiform lnc simulate -o null --label-maps MAPS --seed 2 --null
+    python -m benchmarks.lnc_leak planted null --workdir DIR [--repeats 20]
+
+Writes DIR/leak.md: the planted relation, the null cohort parted by subjects and by slices, and how
+often chance is taken for a finding: in each repeat the null cohort's FA and CBF are dealt out anew
+among its subjects, and so are its labels, while the T1w stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from apps.evaluate.markdown import number, table
+from apps.evaluate.progress import shown
+from apps.evaluate.statistics import Ratio
+from apps.lnc.measures import Measures, measure_all
+from apps.lnc.page import PAPER
+from apps.lnc.scans import Cohort, read_cohort
+from apps.lnc.simulated import LABELS
+from apps.lnc.study import DEEP, Design, Table, evaluate, tabulate
+from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS, load_settings
+from operators.lnc_scorer.bundle import load_network
+
+NOMINAL = 0.05
+REPEATED = Design(permutations=199)
+"""Of the repeats: fewer permutations than of a single evaluation, for speed."""
+
+
+def dealt(whole: Table, seed: int) -> Table:
+    """The table with FA, CBF and labels of subjects drawn at random, together."""
+    order = np.random.default_rng(seed).permutation(len(whole.means))
+    return replace(whole, means=whole.means[order],
+                   labels={name: values[order] for name, values in whole.labels.items()})
+
+
+def false_alarms(whole: Table, repeats: int) -> tuple[Ratio, Ratio]:
+    """How many quantities and labels pass for a finding over repeats in which there is none."""
+    quantities, labels = [], []
+    for seed in shown(range(repeats), repeats, "repeat"):
+        of_quantities, of_labels = evaluate(dealt(whole, seed), replace(REPEATED, seed=seed))
+        quantities += [one.p < NOMINAL for one in of_quantities]
+        labels += [one.p < NOMINAL for one in of_labels]
+    return Ratio(sum(quantities), len(quantities)), Ratio(sum(labels), len(labels))
+
+
+def rows_of(ways: dict[str, tuple[Sequence[Any], Sequence[Any]]]) -> list[tuple[str, ...]]:
+    """A row per quantity and label, a column per way."""
+    rows = []
+    for n, one in enumerate(next(iter(ways.values()))[0]):
+        name = f"{one.role.value.upper()} of the {one.region}: RMSE in % of the mean; R²"
+        rows.append((name, *(_figure(found[n].sets[DEEP].rmse_percent, 2) + "; " + _figure(
+            found[n].sets[DEEP].r2) + _p(found[n].p) for found, _ in ways.values())))
+    for n, one in enumerate(next(iter(ways.values()))[1]):
+        rows.append((f"{one.name}: accuracy", *(_figure(found[n].sets[DEEP].accuracy) + _p(
+            found[n].p) for _, found in ways.values())))
+    return rows
+
+
+def _figure(one: Any, digits: int = 3) -> str:
+    return f"{number(one.value, digits)} [{number(one.low, digits)}, {number(one.high, digits)}]"
+
+
+def _p(value: float) -> str:
+    return f", p = {value:.3f}" if np.isfinite(value) else ""
+
+
+def baselines(quantities: Sequence[Any], labels: Sequence[Any]) -> str:
+    """What deep features gain over the baselines in the planted cohort."""
+    rows = [(f"{one.role.value.upper()} of the {one.region}: R²",
+             *(_figure(gain) for gain in one.gains.values())) for one in quantities]
+    rows += [(f"{one.name}: balanced accuracy", *(_figure(gain) for gain in one.gains.values()))
+             for one in labels]
+    return table(("gain of deep features over", *quantities[0].gains), rows)
+
+
+def measured(folder: Path, workdir: Path, models: Path) -> tuple[Cohort, list[Measures]]:
+    """A cohort and its measures."""
+    network, weights = load_network(models / "lnc_scorer")
+    cohort = read_cohort(folder)
+    return cohort, measure_all(cohort, network, weights, workdir / folder.name,
+                               load_settings(DEFAULT_CONFIG))
+
+
+def main(
+    planted: Annotated[Path, typer.Argument(help="The cohort with a relation.")],
+    null: Annotated[Path, typer.Argument(help="The cohort without one.")],
+    workdir: Annotated[Path, typer.Option(help="For measures and the page.")],
+    models: Annotated[Path, typer.Option(help="MONAI bundles.")] = DEFAULT_MODELS,
+    repeats: Annotated[int, typer.Option(help="Of the null cohort.")] = 20,
+) -> None:
+    """Tell a biomarker from a leak."""
+    ways: dict[str, Any] = {}
+    design = Design()
+    for name, folder in (("planted", planted), ("null", null)):
+        cohort, measures = measured(folder, workdir, models)
+        whole = tabulate(cohort, measures, LABELS, by_slice=False)
+        ways[f"{name}, parted by subjects"] = evaluate(whole, design)
+    leak = replace(design, by_slice=True)
+    ways["null, parted by slices: the leak"] = evaluate(
+        tabulate(cohort, measures, LABELS, by_slice=True), leak)
+    quantities, labels = false_alarms(whole, repeats)
+    text = "\n\n".join((
+        "# A biomarker or a leak? (simulated cohorts)",
+        f"{len(measures)} simulated subjects each: in the planted cohort one number per subject "
+        "shows in T1w, FA, CBF and labels; in the null cohort what shows in T1w is drawn apart. "
+        "Deep features, 95 % bootstrap intervals, p by permutation. "
+        f"`python -m benchmarks.lnc_leak planted null --repeats {repeats}`",
+        table(("", *ways), rows_of(ways)),
+        f"The paper: {PAPER}",
+        "## Over the baselines, planted cohort", baselines(*ways["planted, parted by subjects"]),
+        "## False alarms",
+        f"Over {repeats} deals of the null cohort, p < {NOMINAL}: quantities "
+        f"{_share(quantities)}, labels {_share(labels)}; nominal {NOMINAL}.",
+    ))
+    workdir.mkdir(parents=True, exist_ok=True)
+    (workdir / "leak.md").write_text(text + "\n", encoding="utf-8")
+    typer.echo(text)
+
+
+def _share(one: Ratio) -> str:
+    low, high = one.interval
+    return f"{one.value:.3f} [{low:.3f}, {high:.3f}] ({one.part}/{one.whole})"
+
+
+if __name__ == "__main__":
+    typer.run(main)
