@@ -40,10 +40,10 @@ def cohort(whole_cohort, tmp_path):
 
 @pytest.fixture(scope="session")
 def whole_cohort(tmp_path_factory):
-    """20 subjects: T1w texture, FA and the label follow one number, CBF does not."""
+    """21 subjects: T1w texture, FA and the label follow one number, CBF does not."""
     folder, regions = tmp_path_factory.mktemp("lnc") / "cohort", blocks()
     rows = []
-    for number in range(20):
+    for number in range(21):
         name, generator = f"sub-{number:02d}", np.random.default_rng(number)
         disease = number / 10 - 1
         t1w = 100 + 30 * (regions > 0) + generator.normal(0, 3, SHAPE)
