@@ -46,7 +46,7 @@ class Classification:
     accuracy: Estimate
     balanced_accuracy: Estimate
     auc: Estimate
-    confusion: NDArray[np.intp]
+    confusion: tuple[tuple[int, ...], ...]
 
 
 def r2(measured: Array, predicted: Array) -> float:
@@ -110,7 +110,7 @@ def classification(labels: NDArray, scores: Array, seed: int) -> Classification:
     counts = np.zeros((len(names), len(names)), np.intp)
     np.add.at(counts, (known.argmax(axis=1), scores.argmax(axis=1)), 1)
     return Classification(tuple(map(str, names)), of(accuracy), of(balanced_accuracy), of(auc),
-                          counts)
+                          tuple(tuple(map(int, row)) for row in counts))
 
 
 def bootstrap(
