@@ -219,15 +219,22 @@ def evaluate(
 lnc = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Cohorts: what deep features "
                   "of the lenticulostriate regions say of FA, CBF and labels.")
 app.add_typer(lnc, name="lnc")
+LncCohort = Annotated[
+    Path, typer.Argument(help="BIDS tree with participants.tsv (docs/lnc.md).")]
+LncLabels = Annotated[
+    list[str] | None, typer.Option(help="Column to classify by; may be given again.")]
+LncRegions = Annotated[
+    list[Literal["caudate nucleus", "putamen", "pallidum", "thalamus", "internal capsule"]] | None,
+    typer.Option(help="Taken instead of caudate nucleus, putamen and pallidum; may be given "
+                 "again.")]
 
 
 @lnc.command(name="evaluate")
 def lnc_evaluate(
-    cohort: Annotated[Path, typer.Argument(help="BIDS tree with participants.tsv (docs/lnc.md).")],
+    cohort: LncCohort,
     out: OutFolder,
-    label: Annotated[
-        list[str] | None, typer.Option(help="Column to classify by; may be given again.")
-    ] = None,
+    label: LncLabels = None,
+    region: LncRegions = None,
     models: Models = None,
     config: Config = None,
     split: Annotated[
@@ -243,11 +250,40 @@ def lnc_evaluate(
     from apps.lnc.command import Request, evaluate_cohort
     from apps.lnc.study import Design
     from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS
+    from operators.lnc_scorer.crops import REGIONS
 
     request = Request(cohort, out, tuple(label or ()), models or DEFAULT_MODELS,
-                      config or DEFAULT_CONFIG, command_line())
+                      config or DEFAULT_CONFIG, command_line(), tuple(region or REGIONS))
     design = Design(folds, permutations=permutations, seed=seed, by_slice=split == "slice")
     typer.echo(f"page: {evaluate_cohort(request, design)}")
+
+
+@lnc.command(name="train")
+def lnc_train(
+    cohort: LncCohort,
+    out: OutFolder,
+    label: LncLabels = None,
+    reference: Annotated[
+        str, typer.Option(help="Whom z-scores refer to: column=value, all, or none.")
+    ] = "none",
+    region: LncRegions = None,
+    models: Models = None,
+    config: Config = None,
+    seed: Annotated[int, typer.Option(help="Of folds, permutations and bootstrap.")] = 1,
+) -> None:
+    """Make an LNC model of a cohort: OUT/lnc_scorer, with heads for what is above chance."""
+    from apps.evaluate.command import command_line
+    from apps.lnc.command import Request
+    from apps.lnc.study import Design
+    from apps.lnc.train import Group, train_cohort
+    from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS
+    from operators.lnc_scorer.crops import REGIONS
+
+    request = Request(cohort, out, tuple(label or ()), models or DEFAULT_MODELS,
+                      config or DEFAULT_CONFIG, command_line(), tuple(region or REGIONS))
+    column, _, value = reference.partition("=")
+    group = None if reference == "none" else Group() if reference == "all" else Group(column, value)
+    typer.echo(f"model card: {train_cohort(request, Design(seed=seed), group)}")
 
 
 @lnc.command(name="simulate")

@@ -206,6 +206,12 @@ LNC = Code("LNC", PRIVATE_SCHEME, "Lenticulostriate artery-neural complex")
 IMAGING_PATTERN = Code("PATTERN", PRIVATE_SCHEME, "Imaging pattern of microbleeds")
 ASYMMETRY = Code("ASYMMETRY", PRIVATE_SCHEME, "Left minus right over their mean")
 COVERAGE = Code("COVERAGE", PRIVATE_SCHEME, "Share of the region measured")
+ESTIMATES = Code("ESTIMATES", PRIVATE_SCHEME, "Model estimates, not measured")
+ESTIMATE = Code("ESTIMATE", PRIVATE_SCHEME, "Model estimate of the mean of both sides")
+ESTIMATE_LOW = Code("ESTLOW", PRIVATE_SCHEME, "Lower end of 95 % of such estimates")
+ESTIMATE_HIGH = Code("ESTHIGH", PRIVATE_SCHEME, "Upper end of 95 % of such estimates")
+Z_SCORE = Code("ZSCORE", PRIVATE_SCHEME, "Standard deviations from the reference group's mean")
+SALIENCY = Code("SALIENCY", PRIVATE_SCHEME, "Saliency for a model's answer")
 
 
 class Pattern(StrEnum):

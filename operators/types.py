@@ -340,17 +340,80 @@ class Asymmetry:
 
 
 @dataclass(frozen=True, slots=True)
-class LncScore:
-    """The state of the lenticulostriate artery-neural complex, measured values only.
+class RegionEstimate:
+    """What a model expects a region's mean of a quantity to be, from T1w; both sides together.
 
-    `notes` are sentences for the report (partial coverage, relative CBF). `deep_features` waits
-    for the network: region name -> feature vector.
+    Of 95 of 100 new subjects like the `subjects` it learned from the value lies from `low` to
+    `high`. `measured` is what was measured, NaN where unknown.
+    """
+
+    name: str
+    role: Role
+    value: float
+    low: float
+    high: float
+    measured: float
+    unit: Unit
+    subjects: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelEstimate:
+    """The class of a label that a model takes the subject for.
+
+    `right`: of the cohort's subjects called so when left out, the share that was so; None where
+    none was. `balanced_accuracy` with its 95 % interval, `chance` the commonest class's share.
+    """
+
+    name: str
+    value: str
+    right: float | None
+    balanced_accuracy: tuple[float, float, float]
+    chance: float
+    subjects: int
+
+
+@dataclass(frozen=True, slots=True)
+class ZScore:
+    """Distance from a reference group's mean in its SDs, of a mean (role) or a volume (None)."""
+
+    structure: Structure
+    role: Role | None
+    value: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LncEstimates:
+    """What a model that learned from a cohort says; never instead of what was measured.
+
+    `reference` is the group of the z-scores in words. `saliency`: per answer (a label's name, or
+    "fa", "cbf") how much a place raises it, 0 to 1, on the reference grid.
+    """
+
+    regions: tuple[RegionEstimate, ...]
+    labels: tuple[LabelEstimate, ...]
+    z_scores: tuple[ZScore, ...]
+    reference: str
+    saliency: Mapping[str, Volume]
+    model: ModelIdentity
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LncScore:
+    """The state of the lenticulostriate artery-neural complex: measured first, then estimated.
+
+    `notes` are sentences for the report (partial coverage, relative CBF). `lesion_counts` and
+    `lesion_volume_mm3` are those of `RegionMeasure` over all regions together, a lesion in two of
+    them once.
     """
 
     measures: tuple[RegionMeasure, ...]
     asymmetries: tuple[Asymmetry, ...]
     notes: tuple[str, ...]
-    deep_features: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    lesion_counts: Mapping[LesionClass, int] = field(default_factory=dict)
+    lesion_volume_mm3: float = 0.0
+    estimates: LncEstimates | NotAssessed = NotAssessed("No LNC model was asked.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

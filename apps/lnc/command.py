@@ -9,12 +9,13 @@ from pathlib import Path
 
 from apps.evaluate.plain import as_plain
 from apps.evaluate.store import write_text
-from apps.lnc.measures import measure_all
+from apps.lnc.measures import Measures, measure_all
 from apps.lnc.page import Report, page
-from apps.lnc.scans import read_cohort
-from apps.lnc.study import Design, evaluate, tabulate
+from apps.lnc.scans import Cohort, read_cohort
+from apps.lnc.study import Design, Table, evaluate, tabulate
 from apps.map.settings import load_settings
 from operators.lnc_scorer.bundle import load_network
+from operators.lnc_scorer.crops import REGIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,21 @@ class Request:
     models: Path
     config: Path
     command: str
+    regions: Sequence[str] = REGIONS
 
 
-def evaluate_cohort(request: Request, design: Design) -> Path:
-    """Measure and evaluate a cohort; writes lnc.md and lnc.json and gives the page's path.
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluated:
+    """A cohort, what was measured of it, and what that says."""
+
+    cohort: Cohort
+    measures: Sequence[Measures]
+    table: Table
+    report: Report
+
+
+def measured_and_evaluated(request: Request, design: Design) -> Evaluated:
+    """Measure and evaluate a cohort.
 
     Resumable: measures are kept in `request.out`/work. InputError names what the cohort lacks.
     """
@@ -39,10 +51,17 @@ def evaluate_cohort(request: Request, design: Design) -> Path:
         cohort.column(name)
     network, weights = load_network(request.models / "lnc_scorer")
     measures = measure_all(cohort, network, weights, request.out / "work",
-                           load_settings(request.config))
-    table = tabulate(cohort, measures, request.labels, by_slice=design.by_slice)
+                           load_settings(request.config), request.regions)
+    table = tabulate(cohort, measures, request.labels, by_slice=design.by_slice,
+                     regions=request.regions)
     report = Report(len(measures), cohort.simulated, weights, request.command, design,
                     *evaluate(table, design))
+    return Evaluated(cohort, measures, table, report)
+
+
+def evaluate_cohort(request: Request, design: Design) -> Path:
+    """Evaluate a cohort; writes lnc.md and lnc.json into `request.out`, gives the page's path."""
+    report = measured_and_evaluated(request, design).report
     write_text(request.out / "lnc.json", json.dumps(as_plain(report), indent=1) + "\n")
     path = request.out / "lnc.md"
     write_text(path, page(report))

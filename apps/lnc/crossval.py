@@ -32,18 +32,21 @@ def out_of_fold(
     for repeat in range(repeats):
         parts = KFold(folds, shuffle=True, random_state=seed + repeat)
         for train, test in parts.split(features):
-            total[test] += _fit_predict(features[train], targets[train], features[test])
+            weights, intercept = fit(features[train], targets[train])
+            total[test] += features[test] @ weights.T + intercept
     return total / repeats
 
 
-def _fit_predict(features: Array, targets: Array, others: Array) -> Array:
+def fit(features: Array, targets: Array) -> tuple[Array, Array]:
+    """Weights (target, feature) and intercept (target,) of the ridge regression on raw features."""
     from sklearn.linear_model import RidgeCV
 
     centre, spread = features.mean(axis=0), features.std(axis=0)
     scale = np.where(spread > 1e-9, spread, np.inf) * np.sqrt(features.shape[1])
     model = RidgeCV(ALPHAS, alpha_per_target=True)
     model.fit((features - centre) / scale, targets)
-    return np.asarray(model.predict((others - centre) / scale)).reshape(len(others), -1)
+    weights = np.asarray(model.coef_).reshape(targets.shape[1], -1) / scale
+    return weights, np.asarray(model.intercept_) - weights @ centre
 
 
 def one_hot(labels: NDArray) -> tuple[Array, NDArray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +17,8 @@ from apps.map.settings import REPOSITORY, Settings
 from apps.train.annotated import load_volume
 from apps.train.subjects import onto
 from operators.errors import InputError, StepFailed
-from operators.labels import STRUCTURES, Side, Structure, structure
-from operators.lnc_scorer.crops import crop, normalised
+from operators.labels import STRUCTURES, Structure, structure
+from operators.lnc_scorer.crops import REGIONS, SIDES, crop, normalised
 from operators.lnc_scorer.features import deep_features, slabs
 from operators.types import Acquisition, NotAssessed, Role, Sample, Series, Study, Unit
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from operators.lnc_scorer.network import LncNet
 
 Array = NDArray[np.float64]
-REGIONS = ("caudate nucleus", "putamen", "pallidum")
-SIDES = (Side.LEFT, Side.RIGHT)
 QUANTITIES = (Role.FA, Role.CBF)
 INTENSITIES = ("mean", "SD", "10th percentile", "median", "90th percentile", "skewness")
 SLAB_MM = 4
@@ -39,7 +37,7 @@ _CODE = ("apps/lnc/measures.py", *(f"operators/lnc_scorer/{name}.py"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measures:
-    """Of one subject; NaN where a contrast is missing.
+    """Of one subject's regions in the order asked for; NaN where a contrast is missing.
 
     `volumes_mm3` (region, side); `intensities` (region, side, `INTENSITIES`) of normalised T1w;
     `means` (quantity, region, side); `deep` (region, side, 512); `slabs` (slab, region * 512),
@@ -53,32 +51,37 @@ class Measures:
     slabs: Array
 
 
-def measure_all(cohort: Cohort, network: LncNet, weights: str, work: Path, settings: Settings
-                ) -> list[Measures]:
-    """Measures of every member in order, those on disk in `work` as they are.
+def measure_all(
+    cohort: Cohort, network: LncNet, weights: str, work: Path, settings: Settings,
+    names: Sequence[str] = REGIONS,
+) -> list[Measures]:
+    """Measures of the regions `names` of every member in order, those in `work` as they are.
 
     `weights` names what the network's weights are, so that others measure anew.
     """
     def each() -> Iterator[Measures]:
         for member in cohort.members:
-            key = fingerprint(weights, *member.files, *(REPOSITORY / part for part in _CODE))
+            key = fingerprint(weights, *names, *member.files,
+                              *(REPOSITORY / part for part in _CODE))
             path = place(work / "measures", member.name, key, ".npz")
             if not path.exists():
-                _save(measure(member, network, settings), path)
+                _save(measure(member, network, settings, names), path)
             yield _load(path)
     return list(shown(each(), len(cohort.members), "subject"))
 
 
-def measure(member: Member, network: LncNet, settings: Settings) -> Measures:
+def measure(
+    member: Member, network: LncNet, settings: Settings, names: Sequence[str] = REGIONS
+) -> Measures:
     """Measure one subject. InputError or StepFailed names it and says why it cannot be."""
     t1w, regions, maps = _images(member, settings)
-    scaled = t1w.with_array(normalised(np.asarray(t1w.array, np.float32), regions.array))
+    scaled = normalised(t1w, regions)
     voxel_mm3 = float(np.prod(t1w.spacing))
-    volumes = np.full((len(REGIONS), 2), np.nan)
-    intensities = np.full((len(REGIONS), 2, len(INTENSITIES)), np.nan)
-    means = np.full((len(QUANTITIES), len(REGIONS), 2), np.nan)
+    volumes = np.full((len(names), 2), np.nan)
+    intensities = np.full((len(names), 2, len(INTENSITIES)), np.nan)
+    means = np.full((len(QUANTITIES), len(names), 2), np.nan)
     crops = []
-    for r, s, region in _places():
+    for r, s, region in _places(names):
         inside = np.asarray(regions.array) == region.number
         cube = crop(scaled, regions, region)
         if cube is None:
@@ -91,12 +94,12 @@ def measure(member: Member, network: LncNet, settings: Settings) -> Measures:
                 known = maps[role][inside]
                 known = known[np.isfinite(known)]
                 means[q, r, s] = known.mean() if known.size else np.nan
-    deep = deep_features(network, np.stack(crops)).reshape(len(REGIONS), 2, -1)
+    deep = deep_features(network, np.stack(crops)).reshape(len(names), 2, -1)
     return Measures(volumes, intensities, means, deep.astype(float), _slabs(crops, network))
 
 
-def _places() -> Iterator[tuple[int, int, Structure]]:
-    for r, name in enumerate(REGIONS):
+def _places(names: Sequence[str]) -> Iterator[tuple[int, int, Structure]]:
+    for r, name in enumerate(names):
         for s, side in enumerate(SIDES):
             yield r, s, structure(name, side)
 
@@ -104,7 +107,7 @@ def _places() -> Iterator[tuple[int, int, Structure]]:
 def _slabs(crops: list[NDArray[np.float32]], network: LncNet) -> Array:
     """Slab n of a subject is the nth of every region that has so many, 0 of the others."""
     found = [deep_features(network, slabs(one, SLAB_MM)) for one in crops]
-    out = np.zeros((max(map(len, found)), len(REGIONS), 2, found[0].shape[1]))
+    out = np.zeros((max(map(len, found)), len(crops) // 2, 2, found[0].shape[1]))
     for number, each in enumerate(found):
         out[:len(each), number // 2, number % 2] = each
     return np.asarray(out.mean(axis=2).reshape(len(out), -1))

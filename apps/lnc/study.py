@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.lnc.crossval import Array, one_hot, out_of_fold
-from apps.lnc.measures import QUANTITIES, REGIONS, Measures
+from apps.lnc.measures import QUANTITIES, Measures
 from apps.lnc.scans import Cohort
 from apps.lnc.scores import (
     Classification,
@@ -23,6 +23,8 @@ from apps.lnc.scores import (
     regression,
 )
 from operators.errors import InputError
+from operators.lnc_scorer.crops import REGIONS
+from operators.lnc_scorer.features import of_subject
 from operators.types import Role
 
 DEEP, ANATOMY, PLAIN = "deep features", "age, sex, volumes", "T1w intensities"
@@ -78,6 +80,7 @@ class Table:
     `means` (subject, quantity, region), `labels` by name (subject,), "" where unknown.
     """
 
+    regions: tuple[str, ...]
     features: Mapping[str, Array]
     subject: NDArray[np.intp]
     means: Array
@@ -85,22 +88,24 @@ class Table:
 
 
 def tabulate(
-    cohort: Cohort, measures: Sequence[Measures], labels: Sequence[str], *, by_slice: bool
+    cohort: Cohort, measures: Sequence[Measures], labels: Sequence[str], *, by_slice: bool,
+    regions: Sequence[str] = REGIONS,
 ) -> Table:
     """One sample per subject, or per slab of 4 mm, which has the deep features alone."""
+    names = tuple(regions)
     columns = {name: cohort.column(name) for name in labels}
     means = np.stack([one.means.mean(axis=2) for one in measures])
     if by_slice:
         subject = np.repeat(np.arange(len(measures)), [len(one.slabs) for one in measures])
-        return Table({DEEP: np.concatenate([one.slabs for one in measures])}, subject, means,
+        return Table(names, {DEEP: np.concatenate([one.slabs for one in measures])}, subject, means,
                      columns)
     features = {
-        DEEP: np.stack([one.deep.mean(axis=1).ravel() for one in measures]),
+        DEEP: np.stack([of_subject(one.deep) for one in measures]),
         ANATOMY: np.column_stack([_known(cohort), np.stack(
             [one.volumes_mm3.mean(axis=1) for one in measures])]),
         PLAIN: np.stack([one.intensities.mean(axis=1).ravel() for one in measures]),
     }
-    return Table(features, np.arange(len(measures)), means, columns)
+    return Table(names, features, np.arange(len(measures)), means, columns)
 
 
 def _known(cohort: Cohort) -> Array:
@@ -116,7 +121,7 @@ def evaluate(table: Table, design: Design) -> tuple[list[QuantityResult], list[L
     """All quantities and labels. InputError where there are too few subjects to say anything."""
     quantities = [
         _quantity(table, role, q, region, r, design)
-        for q, role in enumerate(QUANTITIES) for r, region in enumerate(REGIONS)
+        for q, role in enumerate(QUANTITIES) for r, region in enumerate(table.regions)
         if np.isfinite(table.means[:, q, r]).any()]
     return quantities, [_label(table, name, design) for name in table.labels]
 

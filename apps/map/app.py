@@ -65,7 +65,10 @@ class LentiformApplication(Application):
             self, name="lesion_segmenter", bundle=Path(context.model_path) / "lesion_segmenter",
             settings=settings.lesion_segmenter, steps=steps,
         )
-        lnc = LncScorerOperator(self, name="lnc_scorer", settings=settings.lnc_scorer, steps=steps)
+        lnc = LncScorerOperator(
+            self, name="lnc_scorer", bundle=Path(context.model_path) / "lnc_scorer",
+            settings=settings.lnc_scorer, steps=steps,
+        )
         writer = DicomWriterOperator(
             self, name="dicom_writer", folder=self._request.out,
             settings=settings.dicom_writer, resolved=settings.resolved(),

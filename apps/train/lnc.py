@@ -25,11 +25,10 @@ from apps.evaluate.progress import shown
 from apps.phantom.complexes import Complex, simulate_complex
 from apps.train.cohort import part_heads, read_anatomy
 from apps.train.subjects import onto
-from operators.labels import LNC_NAMES, Side, structure
-from operators.lnc_scorer.crops import crop, normalised
+from operators.labels import structure
+from operators.lnc_scorer.crops import REGIONS, SIDES, crop, normalised
 from operators.types import Role
 
-REGIONS, SIDES = LNC_NAMES[:3], (Side.LEFT, Side.RIGHT)
 SEED = 90_000
 COUNTS = {"train": 96, "validation": 16}
 _log = logging.getLogger("apps.train")
@@ -60,7 +59,7 @@ class Crops:
 def make_crops(made: Complex) -> Crops:
     """All regions of a subject, both sides."""
     t1w, labels = made.images[Role.T1W], np.asarray(made.regions.array)
-    scaled = t1w.with_array(normalised(np.asarray(t1w.array, np.float32), labels))
+    scaled = normalised(t1w, made.regions)
     maps = [onto(made.images[role], t1w) for role in (Role.FA, Role.CBF)]
     images, numbers, targets = [], [], []
     for number, name in enumerate(REGIONS):

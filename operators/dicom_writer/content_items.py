@@ -72,11 +72,15 @@ def statistic_measures(statistic: Statistic) -> list[Measurement]:
 
 def asymmetry(name: str, quantity: Code, percent: float) -> Measurement:
     """Left-right asymmetry of a quantity in the structures called `name`."""
-    codes = [entry.code for entry in STRUCTURES.values() if entry.name == name]
-    code = codes[0] if codes else BRAIN
     return measure(
-        quantity, float(percent), PERCENT, derivation=ASYMMETRY, site=_finding_site(code, None)
+        quantity, float(percent), PERCENT, derivation=ASYMMETRY, site=both_sides(name)
     )
+
+
+def both_sides(name: str) -> FindingSite:
+    """The structures called `name`, without a side."""
+    codes = [entry.code for entry in STRUCTURES.values() if entry.name == name]
+    return _finding_site(codes[0] if codes else BRAIN, None)
 
 
 def evaluation(name: Code, value: Code) -> QualitativeEvaluation:

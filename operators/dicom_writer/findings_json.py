@@ -5,20 +5,23 @@ No patient name or identifier is in it; study and series UIDs are.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
 from operators.dicom_writer.burden import counts_by_class, counts_by_location, imaging_pattern
 from operators.dicom_writer.segmentation import region_segments
 from operators.dicom_writer.status import status
-from operators.labels import LESIONS, RESEARCH_NOTICE, STRUCTURES
+from operators.labels import LESIONS, RESEARCH_NOTICE, STRUCTURES, LesionClass
 from operators.types import (
     Asymmetry,
     Decision,
     Findings,
     Lesion,
     LesionMap,
+    LncEstimates,
     LncScore,
+    ModelIdentity,
     NotAssessed,
     RegionMap,
     RegionMeasure,
@@ -54,14 +57,10 @@ def lesions_entry(lesions: LesionMap | NotAssessed) -> dict[str, Any]:
     if isinstance(lesions, NotAssessed):
         absent = ("model", "engine", "inputs", "counts", "by_location", "pattern", "items")
         return {"assessed": False, "reason": lesions.reason, **dict.fromkeys(absent)}
-    model = lesions.model
     return {
         "assessed": True,
         "reason": None,
-        "model": {
-            "name": model.name, "version": model.version, "sha256": model.sha256,
-            "training_data": model.training_data,
-        },
+        "model": model_entry(lesions.model),
         "engine": lesions.engine,
         "inputs": [role.value for role in lesions.inputs],
         "counts": counts_by_class(lesions.lesions),
@@ -94,9 +93,10 @@ def regions_entry(regions: RegionMap | NotAssessed) -> dict[str, Any]:
 
 
 def lnc_entry(lnc: LncScore | NotAssessed) -> dict[str, Any]:
-    """Measures and asymmetries; null where the LNC was not assessed."""
+    """Measures, asymmetries and a model's estimates; null where the LNC was not assessed."""
     if isinstance(lnc, NotAssessed):
-        absent = ("notes", "regions", "asymmetries")
+        absent = ("notes", "regions", "asymmetries", "lesion_counts", "lesion_volume_mm3",
+                  "estimates")
         return {"assessed": False, "reason": lnc.reason, **dict.fromkeys(absent)}
     return {
         "assessed": True,
@@ -104,7 +104,48 @@ def lnc_entry(lnc: LncScore | NotAssessed) -> dict[str, Any]:
         "notes": list(lnc.notes),
         "regions": [_measure_entry(measure) for measure in lnc.measures],
         "asymmetries": [_asymmetry_entry(asymmetry) for asymmetry in lnc.asymmetries],
+        "lesion_counts": _counts_entry(lnc.lesion_counts),
+        "lesion_volume_mm3": number(lnc.lesion_volume_mm3),
+        "estimates": estimates_entry(lnc.estimates),
     }
+
+
+def estimates_entry(estimates: LncEstimates | NotAssessed) -> dict[str, Any]:
+    """What the LNC model says; null where it says nothing."""
+    if isinstance(estimates, NotAssessed):
+        absent = ("model", "notes", "regions", "labels", "reference", "z_scores")
+        return {"assessed": False, "reason": estimates.reason, **dict.fromkeys(absent)}
+    return {
+        "assessed": True,
+        "reason": None,
+        "model": model_entry(estimates.model),
+        "notes": list(estimates.notes),
+        "regions": [
+            {"name": one.name, "quantity": one.role.value, "unit": one.unit.value,
+             "measured": number(one.measured), "estimate": number(one.value),
+             "low": number(one.low), "high": number(one.high), "subjects": one.subjects}
+            for one in estimates.regions
+        ],
+        "labels": [
+            {"name": one.name, "estimate": one.value, "right_when_so_called": number(one.right),
+             "balanced_accuracy": [number(value) for value in one.balanced_accuracy],
+             "chance": number(one.chance), "subjects": one.subjects}
+            for one in estimates.labels
+        ],
+        "reference": estimates.reference or None,
+        "z_scores": [
+            {"name": one.structure.name, "side": one.structure.side.value,
+             "quantity": "volume" if one.role is None else one.role.value,
+             "z": number(one.value)}
+            for one in estimates.z_scores
+        ],
+    }
+
+
+def model_entry(model: ModelIdentity) -> dict[str, str]:
+    """Which network answered."""
+    return {"name": model.name, "version": model.version, "sha256": model.sha256,
+            "training_data": model.training_data}
 
 
 def decision_entry(decision: Decision) -> dict[str, Any]:
@@ -168,11 +209,13 @@ def _measure_entry(measure: RegionMeasure) -> dict[str, Any]:
         "quantities": {
             role.value: _statistic_entry(value) for role, value in measure.quantities.items()
         },
-        "lesion_counts": {
-            LESIONS[kind].abbreviation: count for kind, count in measure.lesion_counts.items()
-        },
+        "lesion_counts": _counts_entry(measure.lesion_counts),
         "lesion_volume_mm3": number(measure.lesion_volume_mm3),
     }
+
+
+def _counts_entry(counts: Mapping[LesionClass, int]) -> dict[str, int]:
+    return {LESIONS[kind].abbreviation: count for kind, count in counts.items()}
 
 
 def _statistic_entry(statistic: Statistic) -> dict[str, Any]:

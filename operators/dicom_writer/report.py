@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from operators.dicom_writer import estimates
 from operators.dicom_writer import report_pictures as pictures
 from operators.dicom_writer import report_text as text
 from operators.dicom_writer.scripts import marked
@@ -15,6 +16,7 @@ from operators.types import (
     LncScore,
     NotAssessed,
     Provenance,
+    RegionMap,
     RegionMeasure,
     Role,
     Statistic,
@@ -112,7 +114,26 @@ def _lnc(findings: Findings) -> list[Any]:
     return [
         _paragraph("Lenticulostriate artery-neural complex (means)", "heading"),
         _table([head, *rows], widths),
+        *_estimates(lnc),
     ]
+
+
+def _estimates(lnc: LncScore) -> list[Any]:
+    """What a model says, under what was measured."""
+    said = lnc.estimates
+    if isinstance(said, NotAssessed):
+        return []
+    story: list[Any] = []
+    if said.regions or said.labels or said.z_scores:
+        story.append(_paragraph("Model estimates and reference group (research)", "heading"))
+    if said.regions:
+        rows = estimates.estimate_rows(said)
+        story.append(_table(rows, [32, *([24, 46] * ((len(rows[0]) - 1) // 2))]))
+    if said.z_scores:
+        rows = estimates.z_rows(said)
+        story.append(_table(rows, [32, *([20] * (len(rows[0]) - 1))]))
+    return story + [_paragraph(marked(words), "small")
+                    for words in estimates.estimate_sentences(said)]
 
 
 def _lnc_row(name: str, lnc: LncScore, roles: Sequence[tuple[Role, str, str]]) -> list[str]:
@@ -169,6 +190,7 @@ def _pictures(findings: Findings) -> list[Any]:
     if not isinstance(regions, NotAssessed):
         story.append(_paragraph("Regions of the complex", "heading"))
         story.append(_image(pictures.region_picture(findings.study, regions), 150 * mm))
+        story += _saliency(findings, regions)
     if not isinstance(lesions, NotAssessed) and lesions.lesions:
         story.append(_paragraph("Key lesions", "heading"))
         cells = [
@@ -181,6 +203,21 @@ def _pictures(findings: Findings) -> list[Any]:
         pairs = [cells[i : i + 2] for i in range(0, len(cells), 2)]
         story.append(Table([[*pair, *[""] * (2 - len(pair))] for pair in pairs]))
     return story
+
+
+def _saliency(findings: Findings, regions: RegionMap) -> list[Any]:
+    """Where the model's answers come from, a panel each."""
+    from reportlab.lib.units import mm
+
+    lnc = findings.lnc
+    if isinstance(lnc, NotAssessed) or isinstance(lnc.estimates, NotAssessed):
+        return []
+    maps = {name: one for name, one in lnc.estimates.saliency.items() if one.array.any()}
+    if not maps:
+        return []
+    image = pictures.saliency_picture(findings.study, regions, maps)
+    return [_paragraph("What raises the model's answers (Grad-CAM, cells of 8 mm)", "heading"),
+            _image(image, min(150, 52 * len(maps)) * mm)]
 
 
 def _caption(lesion: Any) -> str:

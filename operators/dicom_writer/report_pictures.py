@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,6 +71,29 @@ def region_picture(study: CoregisteredStudy, regions: RegionMap) -> bytes:
         _show(axis, np.asarray(image.array[window]), labels, _window(role, image.array))
         _outline_regions(axis, np.asarray(labels.array[window]), numbers)
         axis.set_title(_NAMES.get(role, role.value), fontsize=7, pad=2)
+        _mark_sides(axis)
+    return _png(figure)
+
+
+def saliency_picture(
+    study: CoregisteredStudy, regions: RegionMap, maps: Mapping[str, Volume]
+) -> bytes:
+    """A panel per map, at most three, over T1w in the slice in which they are strongest."""
+    shown = dict(list(maps.items())[:3])
+    upright = {name: _upright(one) for name, one in shown.items()}
+    level = int(np.argmax(sum(one.array.sum(axis=(1, 2)) for one in upright.values())))
+    base = Role.T1W if Role.T1W in study.contrasts else study.reference
+    image, labels = _upright(study.contrasts[base]), _upright(regions.labels)
+    numbers = [n for n, structure in STRUCTURES.items() if structure.name in LNC_NAMES]
+    window = (level, *_brain_box(_upright(regions.brain), level))
+    figure, axes = _figure(len(shown), width=2.3)
+    for axis, (name, one) in zip(axes, upright.items(), strict=True):
+        _show(axis, np.asarray(image.array[window]), labels, _window(base, image.array))
+        plane = np.asarray(one.array[window])
+        axis.imshow(np.ma.masked_less(plane, 0.1), cmap="inferno", vmin=0, vmax=1, alpha=0.55,
+                    aspect=labels.spacing[1] / labels.spacing[2], interpolation="bilinear")
+        _outline_regions(axis, np.asarray(labels.array[window]), numbers)
+        axis.set_title(name, fontsize=7, pad=2)
         _mark_sides(axis)
     return _png(figure)
 

@@ -14,6 +14,8 @@ from operators.types import (
     Findings,
     Lesion,
     LesionMap,
+    LncEstimates,
+    LncScore,
     NotAssessed,
     Role,
     Series,
@@ -33,6 +35,7 @@ ROLE_WORDS: Mapping[Role, str] = {
     Role.CBF: "cerebral blood flow",
     Role.ASL: "arterial spin labelling",
 }
+_BURDEN = (LesionClass.MICROBLEED, LesionClass.IRON_DEPOSIT)
 NEVER_ASSESSED = "Superficial siderosis and change since an earlier scan are not assessed."
 
 
@@ -42,8 +45,17 @@ def impression(findings: Findings) -> list[str]:
     if isinstance(findings.lnc, NotAssessed):
         sentences.append(f"Lenticulostriate complex: not assessed. {findings.lnc.reason}")
     else:
-        sentences.append("Lenticulostriate complex: measured values below; no score is derived.")
+        sentences.append(_lnc_impression(findings.lnc))
     return sentences
+
+
+def _lnc_impression(lnc: LncScore) -> str:
+    burden = [_number(count, LESIONS[kind].name.lower())
+              for kind, count in lnc.lesion_counts.items() if count and kind in _BURDEN]
+    held = f" They hold {' and '.join(burden)}." if burden else ""
+    if isinstance(lnc.estimates, NotAssessed):
+        return f"Lenticulostriate regions: measured values below; no score is derived.{held}"
+    return f"Lenticulostriate regions: measured values below, model estimates beside them.{held}"
 
 
 def location_rows(lesions: Sequence[Lesion], kind: LesionClass) -> list[tuple[str, int, int, int]]:
@@ -86,7 +98,12 @@ def limits(findings: Findings) -> list[str]:
         f"{ROLE_WORDS[role]} was not used: {reason}"
         for role, reason in findings.study.dropped.items()
     ]
-    answers = (findings.lesions, findings.lnc)
+    lnc = findings.lnc
+    answers: list[LesionMap | LncScore | LncEstimates | NotAssessed] = [findings.lesions, lnc]
+    if isinstance(lnc, LncScore):
+        answers.append(lnc.estimates)
+        if isinstance(lnc.estimates, NotAssessed):
+            dropped.append(lnc.estimates.reason)
     notes = [note for a in answers if not isinstance(a, NotAssessed) for note in a.notes]
     return [*dropped, *notes, *findings.study.study.warnings, NEVER_ASSESSED]
 

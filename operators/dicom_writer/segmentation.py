@@ -85,7 +85,7 @@ def source_headers(source: Series) -> tuple[Dataset, ...]:
     return source.headers[: source.volumes[0].spatial_shape[0]]
 
 
-def _with_geometry(image: Dataset, labels: Volume) -> Dataset:
+def with_geometry(image: Dataset, labels: Volume) -> Dataset:
     """`image` with its geometry where highdicom looks for it.
 
     Siemens XA writes pixel measures and orientation in every frame, not in the shared groups; a
@@ -116,7 +116,7 @@ def _segmentation(
     images = imprint.sources(source_headers(source))
     title = f"{SOFTWARE} {label.lower()} (research)"
     segmentation = Segmentation(
-        source_images=[_with_geometry(image, labels) for image in images],
+        source_images=[with_geometry(image, labels) for image in images],
         pixel_array=labels,
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=descriptions,

@@ -1,8 +1,9 @@
 """The TID 1500 structured report (Comprehensive 3D SR).
 
 Groups, in this order: one per lesion class (how many, or that it was not evaluated), one for the
-LNC (asymmetries, or that it was not evaluated), one per lesion, one per LNC region. A group on a
-segmented object carries the tracking identifier and UID of its segment.
+LNC (asymmetries, or that it was not evaluated), one for what an LNC model says where it says
+anything, one per lesion, one per LNC region. A group on a segmented object carries the tracking
+identifier and UID of its segment.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from operators.dicom_writer.content_items import (
     summary_group,
     tracking,
 )
+from operators.dicom_writer.estimates import estimates_group
 from operators.dicom_writer.imprint import SOFTWARE, Imprint
 from operators.dicom_writer.segmentation import (
     lesion_label,
@@ -104,6 +106,7 @@ def structured_report(
     groups = [
         *(_class_group(kind, findings.lesions, imprint) for kind in LESIONS),
         _lnc_group(findings.lnc, imprint),
+        *_estimate_groups(findings.lnc, imprint),
         *_lesion_groups(findings.lesions, segmentations.lesions, source_uid),
         *_region_groups(findings, segmentations.regions, source_uid, imprint),
     ]
@@ -158,8 +161,15 @@ def _lnc_group(
         for entry in lnc.asymmetries
         if isfinite(entry.percent)
     ]
-    comment = " ".join([RESEARCH_NOTICE, *lnc.notes])
+    said = [lnc.estimates.reason] if isinstance(lnc.estimates, NotAssessed) else []
+    comment = " ".join([RESEARCH_NOTICE, *lnc.notes, *said])
     return summary_group(name, uid, LNC, measurements=asymmetries, comment=comment)
+
+
+def _estimate_groups(lnc: LncScore | NotAssessed, imprint: Imprint) -> list[Group]:
+    if isinstance(lnc, NotAssessed) or isinstance(lnc.estimates, NotAssessed):
+        return []
+    return [estimates_group(lnc.estimates, imprint)]
 
 
 def _asymmetric_quantity(lnc: LncScore, role: Role | None) -> Code:

@@ -4,6 +4,7 @@
     OUT/dicom/SEG_regions.dcm   only where regions were assessed
     OUT/dicom/SR_findings.dcm
     OUT/dicom/PDF_report.dcm
+    OUT/dicom/SALIENCY_<answer>.dcm   only where an LNC model of a cohort answered
     OUT/dicom/<ROLE>/0001.dcm   computed maps: SWI, QSM, FA, CBF ...
     OUT/report.pdf
     OUT/findings.json
@@ -24,6 +25,7 @@ from operators.dicom_writer.imprint import Imprint
 from operators.dicom_writer.manifest import write_json, write_manifest
 from operators.dicom_writer.pdf import encapsulated_pdf
 from operators.dicom_writer.report import report_pdf
+from operators.dicom_writer.saliency import saliency_objects
 from operators.dicom_writer.segmentation import (
     lesion_segmentation,
     region_segmentation,
@@ -37,6 +39,7 @@ from operators.dicom_writer.validity import with_valid_header
 from operators.types import Findings, NotAssessed, Provenance
 
 if TYPE_CHECKING:
+    from highdicom.pm import ParametricMap
     from pydicom import Dataset
 
 _FIRST_MAP = 10
@@ -85,6 +88,7 @@ def _write_documents(findings: Findings, folder: Path, pdf: bytes, imprint: Impr
         "SEG_regions": segmentations.regions,
         "SR_findings": structured_report(findings, segmentations, evidence, imprint),
         "PDF_report": encapsulated_pdf(pdf, evidence, imprint),
+        **_saliency(findings, imprint),
     }
     for name, dataset in objects.items():
         if dataset is not None:
@@ -100,6 +104,14 @@ def _segmentations(findings: Findings, imprint: Imprint) -> Segmentations:
     if not isinstance(findings.regions, NotAssessed) and region_segments(findings.regions):
         regions = region_segmentation(findings.regions, source, imprint)
     return Segmentations(lesions, regions)
+
+
+def _saliency(findings: Findings, imprint: Imprint) -> dict[str, ParametricMap]:
+    lnc = findings.lnc
+    if isinstance(lnc, NotAssessed) or isinstance(lnc.estimates, NotAssessed):
+        return {}
+    source = findings.study.study.series[findings.study.reference]
+    return saliency_objects(lnc.estimates, source, imprint)
 
 
 def evidence_headers(findings: Findings) -> list[Dataset]:

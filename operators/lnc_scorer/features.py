@@ -28,6 +28,11 @@ def deep_features(network: LncNet, crops: Array) -> Array:
     return np.asarray(np.concatenate(out), np.float32)
 
 
+def of_subject(deep: Array) -> Array:
+    """One row of a subject: both sides' mean of (region, side, 512), the regions side by side."""
+    return np.asarray(deep.mean(axis=1).ravel())
+
+
 def slabs(crop: Array, thickness_mm: int) -> Array:
     """The crop once per slab of slices that holds some of the region, all else 0.
 

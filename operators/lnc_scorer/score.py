@@ -1,14 +1,17 @@
-"""The state of the lenticulostriate artery-neural complex, as measured: no model, no guess."""
+"""The state of the lenticulostriate complex: measured first, then what a model says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from operators.labels import LNC_NAMES, LesionClass, Side, Structure, structure
+from operators.lnc_scorer.estimate import estimate
 from operators.lnc_scorer.settings import LncSettings
 from operators.types import (
     Asymmetry,
@@ -29,12 +32,13 @@ QUANTITIES: tuple[Role, ...] = (Role.FA, Role.MD, Role.CBF, Role.QSM)
 
 def score(
     study: CoregisteredStudy, regions: RegionMap | NotAssessed, lesions: LesionMap | NotAssessed,
-    settings: LncSettings,
+    settings: LncSettings, bundle: Path | None = None,
 ) -> LncScore | NotAssessed:
     """Volume, FA, MD, CBF, susceptibility and lesion burden of every LNC region, both sides.
 
     Means, SDs (population) and medians are over the region's voxels in which the contrast is
-    known (not NaN). NotAssessed without regions, or without any of the contrasts.
+    known (not NaN). NotAssessed without regions, or without any of the contrasts. `bundle` is the
+    folder of the model that estimates.
     """
     if isinstance(regions, NotAssessed):
         return NotAssessed(f"Regions were not assessed: {regions.reason}")
@@ -46,7 +50,12 @@ def score(
         for name in LNC_NAMES
         for side in (Side.LEFT, Side.RIGHT)
     )
-    return LncScore(measures, asymmetries(measures), tuple(_notes(measures, settings)))
+    territory = np.isin(regions.labels.array, [one.structure.number for one in measures])
+    score = LncScore(measures, asymmetries(measures), tuple(_notes(measures, settings)),
+                     *_burden(territory, lesions, float(regions.labels.voxel_volume)))
+    if bundle is None:
+        return score
+    return replace(score, estimates=estimate(study, regions, measures, bundle))
 
 
 def asymmetries(measures: tuple[RegionMeasure, ...]) -> tuple[Asymmetry, ...]:
