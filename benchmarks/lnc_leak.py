@@ -82,12 +82,14 @@ def baselines(quantities: Sequence[Any], labels: Sequence[Any]) -> str:
     return table(("gain of deep features over", *quantities[0].gains), rows)
 
 
-def measured(folder: Path, workdir: Path, models: Path) -> tuple[Cohort, list[Measures]]:
+def measured(
+    folder: Path, workdir: Path, models: Path, *, by_slice: bool
+) -> tuple[Cohort, list[Measures]]:
     """A cohort and its measures."""
     network, weights = load_network(models / "lnc_scorer")
     cohort = read_cohort(folder)
     return cohort, measure_all(cohort, network, weights, workdir / folder.name,
-                               load_settings(DEFAULT_CONFIG))
+                               load_settings(DEFAULT_CONFIG), by_slice=by_slice)
 
 
 def main(
@@ -101,7 +103,7 @@ def main(
     ways: dict[str, Any] = {}
     design = Design()
     for name, folder in (("planted", planted), ("null", null)):
-        cohort, measures = measured(folder, workdir, models)
+        cohort, measures = measured(folder, workdir, models, by_slice=name == "null")
         whole = tabulate(cohort, measures, LABELS, by_slice=False)
         ways[f"{name}, parted by subjects"] = evaluate(whole, design)
     leak = replace(design, by_slice=True)

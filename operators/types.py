@@ -399,7 +399,7 @@ class LncEstimates:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LncScore:
     """The state of the lenticulostriate artery-neural complex: measured first, then estimated.
 

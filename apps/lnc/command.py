@@ -51,7 +51,8 @@ def measured_and_evaluated(request: Request, design: Design) -> Evaluated:
         cohort.column(name)
     network, weights = load_network(request.models / "lnc_scorer")
     measures = measure_all(cohort, network, weights, request.out / "work",
-                           load_settings(request.config), request.regions)
+                           load_settings(request.config), request.regions,
+                           by_slice=design.by_slice)
     table = tabulate(cohort, measures, request.labels, by_slice=design.by_slice,
                      regions=request.regions)
     report = Report(len(measures), cohort.simulated, weights, request.command, design,

@@ -41,7 +41,7 @@ class Measures:
 
     `volumes_mm3` (region, side); `intensities` (region, side, `INTENSITIES`) of normalised T1w;
     `means` (quantity, region, side); `deep` (region, side, 512); `slabs` (slab, region * 512),
-    both sides' mean of the features of slabs of 4 mm, lowest first.
+    both sides' mean of the features of slabs of 4 mm, lowest first; none where not asked for.
     """
 
     volumes_mm3: Array
@@ -53,7 +53,7 @@ class Measures:
 
 def measure_all(
     cohort: Cohort, network: LncNet, weights: str, work: Path, settings: Settings,
-    names: Sequence[str] = REGIONS,
+    names: Sequence[str] = REGIONS, *, by_slice: bool = False,
 ) -> list[Measures]:
     """Measures of the regions `names` of every member in order, those in `work` as they are.
 
@@ -61,19 +61,23 @@ def measure_all(
     """
     def each() -> Iterator[Measures]:
         for member in cohort.members:
-            key = fingerprint(weights, *names, *member.files,
+            key = fingerprint(weights, str(by_slice), *names, *member.files,
                               *(REPOSITORY / part for part in _CODE))
             path = place(work / "measures", member.name, key, ".npz")
             if not path.exists():
-                _save(measure(member, network, settings, names), path)
+                _save(measure(member, network, settings, names, by_slice=by_slice), path)
             yield _load(path)
     return list(shown(each(), len(cohort.members), "subject"))
 
 
 def measure(
-    member: Member, network: LncNet, settings: Settings, names: Sequence[str] = REGIONS
+    member: Member, network: LncNet, settings: Settings, names: Sequence[str] = REGIONS, *,
+    by_slice: bool = False,
 ) -> Measures:
-    """Measure one subject. InputError or StepFailed names it and says why it cannot be."""
+    """Measure one subject, its slabs too where `by_slice`.
+
+    InputError or StepFailed names it and says why it cannot be.
+    """
     t1w, regions, maps = _images(member, settings)
     scaled = normalised(t1w, regions)
     voxel_mm3 = float(np.prod(t1w.spacing))
@@ -95,7 +99,8 @@ def measure(
                 known = known[np.isfinite(known)]
                 means[q, r, s] = known.mean() if known.size else np.nan
     deep = deep_features(network, np.stack(crops)).reshape(len(names), 2, -1)
-    return Measures(volumes, intensities, means, deep.astype(float), _slabs(crops, network))
+    parts = _slabs(crops, network) if by_slice else np.zeros((0, deep[:, 0].size))
+    return Measures(volumes, intensities, means, deep.astype(float), parts)
 
 
 def _places(names: Sequence[str]) -> Iterator[tuple[int, int, Structure]]:

@@ -8,11 +8,13 @@ start for a user's own cohort, and give no clinical score.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,12 +28,53 @@ from apps.phantom.complexes import Complex, simulate_complex
 from apps.train.cohort import part_heads, read_anatomy
 from apps.train.subjects import onto
 from operators.labels import structure
+from operators.lnc_scorer.bundle import METADATA, WEIGHTS, Metadata
 from operators.lnc_scorer.crops import REGIONS, SIDES, crop, normalised
 from operators.types import Role
 
 SEED = 90_000
 COUNTS = {"train": 96, "validation": 16}
 _log = logging.getLogger("apps.train")
+_CARD = """\
+# Lentiform LNC scorer
+
+Deep features of the caudate nucleus, putamen and pallidum on T1w. **Trained on simulation. Not
+validated on patients. It gives no score and no estimate of its own: `lentiform lnc train` adds
+heads from a cohort (docs/lnc.md). Research software, not a medical device.**
+
+## Model overview
+
+MONAI's 3D ResNet18 with half its widths (8.3 million weights, stored in 16 bits) sees a cube of 40
+mm about a region, T1w in standard deviations and the region's mask, right ones mirrored. Mean and
+maximum of its last maps are 512 features. The idea of ResNet18 features of three regions is that of
+Song et al. 2025; which layers and regions theirs were is not published.
+
+## Data
+
+{train} simulated complexes to learn from, {validation} to choose the epoch by, on heads of their
+own (`apps/phantom/complexes.py`): one number per subject, how diseased its small vessels are, shows
+in perivascular spaces and R1 of the nuclei, and lowers their FA and CBF. The network learned each
+region's mean FA and CBF from its cube.
+
+## Performance
+
+On the validation subjects, which chose the epoch ({epoch}): R² of FA {fa:.2f}, of CBF {cbf:.2f}.
+Simulated: it says nothing of patients. What features are worth in a cohort is what `lentiform lnc
+evaluate` tells.
+
+## Recipe
+
+    python -m apps.train.lnc --label-maps DIR --workdir DIR
+
+Seed {seed}; Lentiform {software}; SHA-256 of `models/model.pt`: `{digest}`.
+
+```json
+{settings}
+```
+
+Anatomy: label maps of real heads in FreeSurfer numbers, published with SynthSeg (Apache-2.0).
+Licence: Apache-2.0, as the project.
+"""
 
 
 class LncTraining(BaseModel):
@@ -194,10 +237,25 @@ def main(
                    for split, count in COUNTS.items())
     settings = LncTraining()
     figures = train(learn, held, workdir, settings)
-    (out / "models").mkdir(parents=True, exist_ok=True)
-    (out / "models" / "model.pt").write_bytes((workdir / "model.pt").read_bytes())
-    (workdir / "figures.json").write_text(
-        json.dumps(figures | {"training": settings.model_dump(), "subjects": COUNTS}, indent=1))
+    (workdir / "figures.json").write_text(json.dumps(figures, indent=1))
+    write_bundle(out, (workdir / "model.pt").read_bytes(), figures, settings)
+
+
+def write_bundle(
+    out: Path, weights: bytes, figures: dict[str, Any], settings: LncTraining
+) -> None:
+    """The bundle without heads: weights, metadata, card."""
+    about = Metadata(name="Lentiform LNC scorer", version=version("lentiform"),
+                     training_data="simulated subjects only; not validated on patients")
+    card = _CARD.format(
+        train=COUNTS["train"], validation=COUNTS["validation"], seed=settings.seed,
+        epoch=figures["epoch"], fa=figures["r2"]["fa"], cbf=figures["r2"]["cbf"],
+        digest=hashlib.sha256(weights).hexdigest(), software=about.version,
+        settings=settings.model_dump_json(indent=1))
+    for path, content in ((WEIGHTS, weights), (METADATA, about.model_dump_json(indent=1).encode()),
+                          (Path("docs") / "README.md", card.encode())):
+        (out / path).parent.mkdir(parents=True, exist_ok=True)
+        (out / path).write_bytes(content + b"\n" * (path != WEIGHTS))
 
 
 if __name__ == "__main__":

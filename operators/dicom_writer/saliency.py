@@ -67,6 +67,6 @@ def _cut(volume: Volume) -> Volume:
     """The box of what is above 0, float32."""
     array = np.asarray(volume.array, np.float32)
     where = np.argwhere(array > 0)
-    low, high = where.min(axis=0), where.max(axis=0) + 1
-    return volume.with_array(array)[tuple(
-        slice(int(a), int(b)) for a, b in zip(low, high, strict=True))]
+    low, high = where.min(axis=0).tolist(), (where.max(axis=0) + 1).tolist()
+    first, second, third = (slice(a, b) for a, b in zip(low, high, strict=True))
+    return volume.with_array(array)[first, second, third]

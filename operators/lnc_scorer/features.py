@@ -28,7 +28,7 @@ def deep_features(network: LncNet, crops: Array) -> Array:
     return np.asarray(np.concatenate(out), np.float32)
 
 
-def of_subject(deep: Array) -> Array:
+def of_subject(deep: NDArray) -> NDArray:
     """One row of a subject: both sides' mean of (region, side, 512), the regions side by side."""
     return np.asarray(deep.mean(axis=1).ravel())
 

@@ -69,8 +69,9 @@ def _cam(
 
     look = GradCAM(nn_module=Answer().eval(), target_layers=f"inner.{LAYER}",
                    postprocessing=lambda cam: cam)
-    maps = [np.asarray(look(torch.from_numpy(one[None]), class_idx=0))[0, 0] for one in crops]
-    return np.maximum(np.stack(maps), 0).astype(np.float32)
+    maps = [torch.as_tensor(look(torch.from_numpy(one[None]), class_idx=0)).detach()[0, 0].numpy()
+            for one in crops]
+    return np.asarray(np.maximum(np.stack(maps), 0), np.float32)
 
 
 def _paste(

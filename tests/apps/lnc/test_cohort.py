@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from apps.lnc import measures as rooms
 from apps.lnc.command import Request, evaluate_cohort
-from apps.lnc.measures import REGIONS, measure, measure_all
+from apps.lnc.measures import measure, measure_all
 from apps.lnc.scans import read_cohort
 from apps.lnc.study import DEEP, LEAST, Design, evaluate, tabulate
 from apps.map.settings import DEFAULT_CONFIG, load_settings
 from operators.errors import ConfigurationError, InputError
+from operators.lnc_scorer.crops import REGIONS
 from operators.lnc_scorer.network import LncNet
 from operators.types import Role
 
@@ -61,7 +63,7 @@ def edit(folder, change):
 
 
 def test_means_volumes_and_sides_are_those_of_the_images(cohort, network, settings):
-    one = measure(read_cohort(cohort).members[3], network, settings)
+    one = measure(read_cohort(cohort).members[3], network, settings, by_slice=True)
     assert one.volumes_mm3 == pytest.approx(np.full((3, 2), 6 * 8 * 8 * 8.0))
     assert one.means[0] == pytest.approx(np.full((3, 2), 0.3 - 0.05 * (3 / 10 - 1)), abs=0.002)
     assert one.deep.shape == (len(REGIONS), 2, 512)
@@ -92,7 +94,11 @@ def test_a_planted_quantity_and_label_are_found_and_the_other_is_not(measured):
     assert label.sets[DEEP].balanced_accuracy.value > 0.75
 
 
-def test_the_page_tells_p_and_that_parting_slices_leaks(whole_cohort, weights, tmp_path):
+def test_the_page_tells_p_and_that_parting_slices_leaks(
+    whole_cohort, weights, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        rooms, "deep_features", lambda _, crops: crops.reshape(len(crops), -1)[:, ::250])
     request = Request(whole_cohort, tmp_path / "out", ["group"], weights, DEFAULT_CONFIG,
                       "lentiform lnc evaluate")
     honest = evaluate_cohort(request, SMALL).read_text()

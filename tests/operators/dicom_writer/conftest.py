@@ -22,12 +22,15 @@ from operators.types import (
     CoregisteredStudy,
     Decision,
     Findings,
+    LabelEstimate,
     Lesion,
     LesionMap,
+    LncEstimates,
     LncScore,
     ModelIdentity,
     NotAssessed,
     Provenance,
+    RegionEstimate,
     RegionMap,
     RegionMeasure,
     Registration,
@@ -38,6 +41,7 @@ from operators.types import (
     StepRecord,
     Study,
     Unit,
+    ZScore,
 )
 
 SHAPE = (12, 32, 40)
@@ -212,6 +216,34 @@ def lnc_score() -> LncScore:
         asymmetries=(Asymmetry("putamen", Role.FA, -17.4), Asymmetry("putamen", None, 2.0)),
         notes=("Perfusion is relative.", "CBF covers half of the putamen."),
     )
+
+
+def lnc_estimates() -> LncEstimates:
+    """FA and CBF of the putamen, a label, z-scores and one saliency map."""
+    saliency = np.zeros(SHAPE, np.float32)
+    saliency[4:8, 10:18, 23:27] = 0.5
+    saliency[5, 12, 24] = 1
+    quantities = (
+        RegionEstimate("putamen", Role.FA, 0.22, 0.18, 0.26, 0.23, Unit.RATIO, 79),
+        RegionEstimate("putamen", Role.CBF, 41.0, 30.0, 52.0, float("nan"), Unit.ABSOLUTE_CBF, 79),
+    )
+    return LncEstimates(
+        regions=quantities,
+        labels=(LabelEstimate("group", "B", 0.71, (0.62, 0.5, 0.73), 0.38, 79),),
+        z_scores=(ZScore(structure("putamen", Side.LEFT), Role.FA, -1.25),
+                  ZScore(structure("putamen", Side.RIGHT), None, 0.5)),
+        reference="group = A (26 subjects)",
+        saliency={"fa": oblique_volume(saliency), "cbf": oblique_volume(np.zeros_like(saliency))},
+        model=ModelIdentity("LNC of a cohort", "0.1", "cd" * 32, "79 subjects"),
+        notes=("No estimate of label lsa_roots.",),
+    )
+
+
+@pytest.fixture(scope="module")
+def estimated() -> LncScore:
+    """The LNC with a model of a cohort."""
+    return replace(lnc_score(), estimates=lnc_estimates(),
+                   lesion_counts={LesionClass.MICROBLEED: 2}, lesion_volume_mm3=34.56)
 
 
 @pytest.fixture(scope="module")

@@ -72,9 +72,11 @@ def test_an_absent_region_has_no_crop(head):
 
 def test_brightness_and_gain_of_the_scanner_do_not_matter(head):
     t1w, regions = head
-    once, again = normalised(t1w, regions), normalised(1000 + 7 * t1w, regions)
+    where = volume(regions)
+    once, again = (np.asarray(normalised(volume(one), where).array)
+                   for one in (t1w, 1000 + 7 * t1w))
     assert np.allclose(once[regions > 0], again[regions > 0], atol=1e-4)
-    assert normalised(np.full_like(t1w, np.nan), regions).max() == 0
+    assert np.abs(normalised(volume(np.full_like(t1w, np.nan)), where).array).max() == 0
 
 
 def test_slabs_hold_the_region_and_nothing_twice(head):
@@ -102,3 +104,17 @@ def test_features_are_512_and_the_same_alone_and_among_others(head, tmp_path):
     loaded, digest = load_network(tmp_path)
     assert len(digest) == 64
     assert np.allclose(features, deep_features(loaded, both), atol=1e-6)
+
+
+def test_regions_may_lie_on_another_grid(head):
+    t1w, regions = head
+    coarse = volume(np.ascontiguousarray(regions[::2, ::2, ::2]), spacing=(2.0, 2.0, 2.0))
+    middle = np.array(coarse.affine)
+    middle[:3, 3] += 0.5
+    fine = volume(coarse.array.repeat(2, 0).repeat(2, 1).repeat(2, 2))
+    coarse = highdicom.Volume(coarse.array, middle, "PATIENT", frame_of_reference_uid="1.2.3")
+    one, two = normalised(volume(t1w), fine), normalised(volume(t1w), coarse)
+    assert np.allclose(one.array, two.array, atol=1e-5)
+    one, two = crop(one, fine, LEFT), crop(two, coarse, LEFT)
+    assert np.allclose(one[0], two[0], atol=1e-4)
+    assert (one[1] > 0.5).sum() == pytest.approx((two[1] > 0.5).sum(), rel=0.05)
