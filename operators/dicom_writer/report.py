@@ -207,17 +207,13 @@ def _pictures(findings: Findings) -> list[Any]:
 
 def _saliency(findings: Findings, regions: RegionMap) -> list[Any]:
     """Where the model's answers come from, a panel each."""
-    from reportlab.lib.units import mm
-
     lnc = findings.lnc
     if isinstance(lnc, NotAssessed) or isinstance(lnc.estimates, NotAssessed):
         return []
     maps = {name: one for name, one in lnc.estimates.saliency.items() if one.array.any()}
-    if not maps:
-        return []
-    image = pictures.saliency_picture(findings.study, regions, maps)
+    image = pictures.saliency_picture(findings.study, regions, maps) if maps else b""
     return [_paragraph("What raises the model's answers (Grad-CAM, cells of 8 mm)", "heading"),
-            _image(image, min(150, 52 * len(maps)) * mm)]
+            _image(image, min(425, 147 * len(maps)))] if maps else []
 
 
 def _caption(lesion: Any) -> str:

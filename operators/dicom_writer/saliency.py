@@ -69,4 +69,4 @@ def _cut(volume: Volume) -> Volume:
     where = np.argwhere(array > 0)
     low, high = where.min(axis=0).tolist(), (where.max(axis=0) + 1).tolist()
     first, second, third = (slice(a, b) for a, b in zip(low, high, strict=True))
-    return volume.with_array(array)[first, second, third]
+    return volume.with_array(array)[first, second, third]  # type: ignore[index]
