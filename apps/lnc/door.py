@@ -55,7 +55,8 @@ def lnc_evaluate(
     from operators.lnc_scorer.crops import REGIONS
 
     request = Request(cohort, out, tuple(label or ()), models or DEFAULT_MODELS,
-                      config or DEFAULT_CONFIG, command_line(), tuple(str(one) for one in region or REGIONS))
+                      config or DEFAULT_CONFIG, command_line(),
+                      tuple(map(str, region or REGIONS)))
     design = Design(folds, permutations=permutations, seed=seed, by_slice=split == "slice")
     typer.echo(f"page: {evaluate_cohort(request, design)}")
 
@@ -82,7 +83,8 @@ def lnc_train(
     from operators.lnc_scorer.crops import REGIONS
 
     request = Request(cohort, out, tuple(label or ()), models or DEFAULT_MODELS,
-                      config or DEFAULT_CONFIG, command_line(), tuple(str(one) for one in region or REGIONS))
+                      config or DEFAULT_CONFIG, command_line(),
+                      tuple(map(str, region or REGIONS)))
     column, _, value = reference.partition("=")
     group = None if reference == "none" else Group()
     if reference not in ("none", "all"):
