@@ -5,8 +5,8 @@
     python -m benchmarks.lnc_leak planted null --workdir DIR [--repeats 20]
 
 Writes DIR/leak.md: the planted relation, the null cohort parted by subjects and by slices, and how
-often chance is taken for a finding: in each repeat the null cohort's FA and CBF are dealt out anew
-among its subjects, and so are its labels, while the T1w stay.
+often chance is taken for a finding: in each repeat the null cohort's FA, CBF and labels are dealt
+out anew among its subjects, together, while the T1w stay.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ import typer
 from apps.evaluate.markdown import number, table
 from apps.evaluate.progress import shown
 from apps.evaluate.statistics import Ratio
-from apps.lnc.measures import Measures, measure_all
+from apps.lnc.leak import BY_SLICE, BY_SUBJECT, evaluate_slices
+from apps.lnc.measures import measure_all
 from apps.lnc.page import PAPER
-from apps.lnc.scans import Cohort, read_cohort
+from apps.lnc.scans import read_cohort
 from apps.lnc.simulated import LABELS
 from apps.lnc.study import DEEP, Design, Table, evaluate, tabulate
 from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS, load_settings
@@ -52,16 +53,17 @@ def false_alarms(whole: Table, repeats: int) -> tuple[Ratio, Ratio]:
     return Ratio(sum(quantities), len(quantities)), Ratio(sum(labels), len(labels))
 
 
-def rows_of(ways: dict[str, tuple[Sequence[Any], Sequence[Any]]]) -> list[tuple[str, ...]]:
-    """A row per quantity and label, a column per way."""
+def rows_of(ways: Sequence[tuple[str, Any, str]]) -> list[tuple[str, ...]]:
+    """A row per quantity and label, a column per way: its name, results, and features."""
     rows = []
-    for n, one in enumerate(next(iter(ways.values()))[0]):
+    first, labels = ways[0][1]
+    for n, one in enumerate(first):
         name = f"{one.role.value.upper()} of the {one.region}: RMSE in % of the mean; R²"
-        rows.append((name, *(_figure(found[n].sets[DEEP].rmse_percent, 2) + "; " + _figure(
-            found[n].sets[DEEP].r2) + _p(found[n].p) for found, _ in ways.values())))
-    for n, one in enumerate(next(iter(ways.values()))[1]):
-        rows.append((f"{one.name}: accuracy", *(_figure(found[n].sets[DEEP].accuracy) + _p(
-            found[n].p) for _, found in ways.values())))
+        rows.append((name, *(_figure(found[n].sets[key].rmse_percent, 2) + "; " + _figure(
+            found[n].sets[key].r2) + _p(found[n].p) for _, (found, _), key in ways)))
+    for n, one in enumerate(labels):
+        rows.append((f"{one.name}: accuracy", *(_figure(found[n].sets[key].accuracy) + _p(
+            found[n].p) for _, (_, found), key in ways)))
     return rows
 
 
@@ -74,7 +76,7 @@ def _p(value: float) -> str:
 
 
 def baselines(quantities: Sequence[Any], labels: Sequence[Any]) -> str:
-    """What deep features gain over the baselines in the planted cohort."""
+    """What deep features gain over the baselines."""
     rows = [(f"{one.role.value.upper()} of the {one.region}: R²",
              *(_figure(gain) for gain in one.gains.values())) for one in quantities]
     rows += [(f"{one.name}: balanced accuracy", *(_figure(gain) for gain in one.gains.values()))
@@ -82,14 +84,13 @@ def baselines(quantities: Sequence[Any], labels: Sequence[Any]) -> str:
     return table(("gain of deep features over", *quantities[0].gains), rows)
 
 
-def measured(
-    folder: Path, workdir: Path, models: Path, *, by_slice: bool
-) -> tuple[Cohort, list[Measures]]:
-    """A cohort and its measures."""
+def tabulated(folder: Path, workdir: Path, models: Path) -> Table:
+    """A cohort's table; its measures are kept in `workdir`."""
     network, weights = load_network(models / "lnc_scorer")
     cohort = read_cohort(folder)
-    return cohort, measure_all(cohort, network, weights, workdir / folder.name,
-                               load_settings(DEFAULT_CONFIG), by_slice=by_slice)
+    measures = measure_all(cohort, network, weights, workdir / folder.name,
+                           load_settings(DEFAULT_CONFIG))
+    return tabulate(cohort, measures, LABELS)
 
 
 def main(
@@ -100,25 +101,24 @@ def main(
     repeats: Annotated[int, typer.Option(help="Of the null cohort.")] = 20,
 ) -> None:
     """Tell a biomarker from a leak."""
-    ways: dict[str, Any] = {}
     design = Design()
-    for name, folder in (("planted", planted), ("null", null)):
-        cohort, measures = measured(folder, workdir, models, by_slice=name == "null")
-        whole = tabulate(cohort, measures, LABELS, by_slice=False)
-        ways[f"{name}, parted by subjects"] = evaluate(whole, design)
-    leak = replace(design, by_slice=True)
-    ways["null, parted by slices: the leak"] = evaluate(
-        tabulate(cohort, measures, LABELS, by_slice=True), leak)
-    quantities, labels = false_alarms(whole, repeats)
+    related, unrelated = (tabulated(folder, workdir, models) for folder in (planted, null))
+    found, nothing = evaluate(related, design), evaluate(unrelated, design)
+    slices = evaluate_slices(unrelated, design)
+    ways = (("planted, deep features, by subjects", found, DEEP),
+            ("null, deep features, by subjects", nothing, DEEP),
+            ("null, " + BY_SUBJECT, slices, BY_SUBJECT), ("null, " + BY_SLICE, slices, BY_SLICE))
+    quantities, labels = false_alarms(unrelated, repeats)
     text = "\n\n".join((
         "# A biomarker or a leak? (simulated cohorts)",
-        f"{len(measures)} simulated subjects each: in the planted cohort one number per subject "
-        "shows in T1w, FA, CBF and labels; in the null cohort what shows in T1w is drawn apart. "
-        "Deep features, 95 % bootstrap intervals, p by permutation. "
+        f"{len(related.means)} simulated subjects each: in the planted cohort one number per "
+        "subject shows in T1w, FA, CBF and labels; in the null cohort what shows in T1w is drawn "
+        "apart. 95 % bootstrap intervals over subjects, p by permutation. "
         f"`python -m benchmarks.lnc_leak planted null --repeats {repeats}`",
-        table(("", *ways), rows_of(ways)),
+        table(("", *(name for name, _, _ in ways)), rows_of(ways)),
         f"The paper: {PAPER}",
-        "## Over the baselines, planted cohort", baselines(*ways["planted, parted by subjects"]),
+        "## Over the baselines, planted cohort", baselines(*found),
+        "## Over the baselines, null cohort", baselines(*nothing),
         "## False alarms",
         f"Over {repeats} deals of the null cohort, p < {NOMINAL}: quantities "
         f"{_share(quantities)}, labels {_share(labels)}; nominal {NOMINAL}.",

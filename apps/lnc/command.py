@@ -9,6 +9,7 @@ from pathlib import Path
 
 from apps.evaluate.plain import as_plain
 from apps.evaluate.store import write_text
+from apps.lnc.leak import evaluate_slices
 from apps.lnc.measures import Measures, measure_all
 from apps.lnc.page import Report, page
 from apps.lnc.scans import Cohort, read_cohort
@@ -51,12 +52,11 @@ def measured_and_evaluated(request: Request, design: Design) -> Evaluated:
         cohort.column(name)
     network, weights = load_network(request.models / "lnc_scorer")
     measures = measure_all(cohort, network, weights, request.out / "work",
-                           load_settings(request.config), request.regions,
-                           by_slice=design.by_slice)
-    table = tabulate(cohort, measures, request.labels, by_slice=design.by_slice,
-                     regions=request.regions)
+                           load_settings(request.config), request.regions)
+    table = tabulate(cohort, measures, request.labels, request.regions)
+    judge = evaluate_slices if design.by_slice else evaluate
     report = Report(len(measures), cohort.simulated, weights, request.command, design,
-                    *evaluate(table, design))
+                    *judge(table, design))
     return Evaluated(cohort, measures, table, report)
 
 

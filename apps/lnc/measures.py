@@ -18,8 +18,8 @@ from apps.train.annotated import load_volume
 from apps.train.subjects import onto
 from operators.errors import InputError, StepFailed
 from operators.labels import STRUCTURES, Structure, structure
-from operators.lnc_scorer.crops import REGIONS, SIDES, crop, normalised
-from operators.lnc_scorer.features import deep_features, slabs
+from operators.lnc_scorer.crops import REGIONS, SIDE_MM, SIDES, crop, normalised
+from operators.lnc_scorer.features import deep_features
 from operators.types import Acquisition, NotAssessed, Role, Sample, Series, Study, Unit
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 QUANTITIES = (Role.FA, Role.CBF)
 INTENSITIES = ("mean", "SD", "10th percentile", "median", "90th percentile", "skewness")
-SLAB_MM = 4
+SLICES = 20
+"""Of 1 mm, about a region's centre."""
+PIXEL_MM = 4
 _CODE = ("apps/lnc/measures.py", *(f"operators/lnc_scorer/{name}.py"
                                    for name in ("crops", "features", "network")))
 
@@ -40,20 +42,20 @@ class Measures:
     """Of one subject's regions in the order asked for; NaN where a contrast is missing.
 
     `volumes_mm3` (region, side); `intensities` (region, side, `INTENSITIES`) of normalised T1w;
-    `means` (quantity, region, side); `deep` (region, side, 512); `slabs` (slab, region * 512),
-    both sides' mean of the features of slabs of 4 mm, lowest first; none where not asked for.
+    `means` (quantity, region, side); `deep` (region, side, 512); `slices` (`SLICES`, region *
+    100), T1w of the crops in slices of 1 mm and pixels of 4 mm, both sides' mean, lowest first.
     """
 
     volumes_mm3: Array
     intensities: Array
     means: Array
     deep: Array
-    slabs: Array
+    slices: Array
 
 
 def measure_all(
     cohort: Cohort, network: LncNet, weights: str, work: Path, settings: Settings,
-    names: Sequence[str] = REGIONS, *, by_slice: bool = False,
+    names: Sequence[str] = REGIONS,
 ) -> list[Measures]:
     """Measures of the regions `names` of every member in order, those in `work` as they are.
 
@@ -61,23 +63,19 @@ def measure_all(
     """
     def each() -> Iterator[Measures]:
         for member in cohort.members:
-            key = fingerprint(weights, str(by_slice), *names, *member.files,
+            key = fingerprint(weights, *names, *member.files,
                               *(REPOSITORY / part for part in _CODE))
             path = place(work / "measures", member.name, key, ".npz")
             if not path.exists():
-                _save(measure(member, network, settings, names, by_slice=by_slice), path)
+                _save(measure(member, network, settings, names), path)
             yield _load(path)
     return list(shown(each(), len(cohort.members), "subject"))
 
 
 def measure(
-    member: Member, network: LncNet, settings: Settings, names: Sequence[str] = REGIONS, *,
-    by_slice: bool = False,
+    member: Member, network: LncNet, settings: Settings, names: Sequence[str] = REGIONS,
 ) -> Measures:
-    """Measure one subject, its slabs too where `by_slice`.
-
-    InputError or StepFailed names it and says why it cannot be.
-    """
+    """Measure one subject. InputError or StepFailed names it and says why it cannot be."""
     t1w, regions, maps = _images(member, settings)
     scaled = normalised(t1w, regions)
     voxel_mm3 = float(np.prod(t1w.spacing))
@@ -99,8 +97,8 @@ def measure(
                 known = known[np.isfinite(known)]
                 means[q, r, s] = known.mean() if known.size else np.nan
     deep = deep_features(network, np.stack(crops)).reshape(len(names), 2, -1)
-    parts = _slabs(crops, network) if by_slice else np.zeros((0, deep[:, 0].size))
-    return Measures(volumes, intensities, means, deep.astype(float), parts)
+    return Measures(volumes, intensities, means, deep.astype(float),
+                    _slices(np.stack(crops), len(names)))
 
 
 def _places(names: Sequence[str]) -> Iterator[tuple[int, int, Structure]]:
@@ -109,13 +107,12 @@ def _places(names: Sequence[str]) -> Iterator[tuple[int, int, Structure]]:
             yield r, s, structure(name, side)
 
 
-def _slabs(crops: list[NDArray[np.float32]], network: LncNet) -> Array:
-    """Slab n of a subject is the nth of every region that has so many, 0 of the others."""
-    found = [deep_features(network, slabs(one, SLAB_MM)) for one in crops]
-    out = np.zeros((max(map(len, found)), len(crops) // 2, 2, found[0].shape[1]))
-    for number, each in enumerate(found):
-        out[:len(each), number // 2, number % 2] = each
-    return np.asarray(out.mean(axis=2).reshape(len(out), -1))
+def _slices(crops: NDArray[np.float32], regions: int) -> Array:
+    """Small pictures of the middle slices of crops (region * side, 2, slice, row, column)."""
+    first, pixels = (SIDE_MM - SLICES) // 2, SIDE_MM // PIXEL_MM
+    t1w = crops[:, 0, first:first + SLICES].astype(float)
+    small = t1w.reshape(regions, 2, SLICES, pixels, PIXEL_MM, pixels, PIXEL_MM).mean(axis=(1, 4, 6))
+    return np.asarray(np.moveaxis(small, 1, 0).reshape(SLICES, -1))
 
 
 def _statistics(values: NDArray) -> Array:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from apps.evaluate.markdown import number, table
 from apps.lnc.scores import Classification, Estimate, Regression
-from apps.lnc.study import BASELINES, DEEP, Design, LabelResult, QuantityResult
+from apps.lnc.study import BASELINES, Design, LabelResult, QuantityResult
 from operators.types import Role
 
 UNITS = {Role.FA: "", Role.CBF: " ml/100 g/min"}
@@ -35,8 +35,10 @@ def page(one: Report) -> str:
     parts = [_head(one)]
     if one.design.by_slice:
         parts.append(
-            "**Slices are parted, not subjects: slices of one subject are learned from and tested "
-            "on. These figures are inflated; they show what that mistake makes of a cohort.**")
+            "**Every slice of 1 mm is a sample here, and the learner says what the most alike "
+            "slice has. Parted by slices, that is a neighbour of the same subject: these figures "
+            "are inflated, and show what that mistake makes of a cohort. Parted by subjects, the "
+            "same learner and slices tell what there is.**")
     for quantity in one.quantities:
         parts.append(_quantity(quantity))
     parts += [_label(label) for label in one.labels]
@@ -45,19 +47,24 @@ def page(one: Report) -> str:
 
 
 def _head(one: Report) -> str:
-    design, samples = one.design, "slices" if one.design.by_slice else "subjects"
+    design = one.design
     warning = "**Simulated subjects: these figures say nothing about patients.** " * one.simulated
     return "\n\n".join((
         "# What deep features of the lenticulostriate regions say",
         f"{warning}Research software, not a medical device.",
-        f"- Subjects: {one.subjects}\n- Cross-validation: {design.folds} folds of {samples}, "
-        f"{design.repeats} times, predictions averaged; ridge regression, its strength chosen "
-        "inside the training part; everything standardised there\n"
-        f"- Intervals: 95 %, bootstrap over {samples}; p: {design.permutations} permutations of "
-        "the whole cross-validation\n"
+        f"- Subjects: {one.subjects}\n- Cross-validation: {design.folds} folds, "
+        f"{design.repeats} times, predictions averaged; {_learner(design)}; everything "
+        "standardised inside the training part\n- Intervals: 95 %, bootstrap over subjects\n"
         f"- Network: SHA-256 `{one.weights}`, trained on simulated subjects\n"
         f"- Command: `{one.command}`",
     ))
+
+
+def _learner(design: Design) -> str:
+    if design.by_slice:
+        return "the nearest neighbour among slices"
+    return (f"ridge regression, its strength chosen inside the training part; p: "
+            f"{design.permutations} permutations of the whole cross-validation")
 
 
 def _quantity(one: QuantityResult) -> str:
@@ -67,7 +74,7 @@ def _quantity(one: QuantityResult) -> str:
     return "\n\n".join((
         f"## {one.role.value.upper()} of the {one.region}",
         f"{one.subjects} subjects, mean {number(one.mean, digits)}{UNITS[one.role]}",
-        table(("features", f"RMSE{UNITS[one.role]}", "RMSE, % of the mean", "R²"), rows),
+        table(("", f"RMSE{UNITS[one.role]}", "RMSE, % of the mean", "R²"), rows),
         _verdict(one.gains, one.p, "R²"),
     ))
 
@@ -75,27 +82,27 @@ def _quantity(one: QuantityResult) -> str:
 def _label(one: LabelResult) -> str:
     rows = [(name, _interval(own.accuracy), _interval(own.balanced_accuracy), _interval(own.auc))
             for name, own in one.sets.items()]
-    deep = one.sets[DEEP]
+    first = next(iter(one.sets.values()))
     return "\n\n".join((
         f"## Label {one.name}",
-        f"{one.subjects} subjects, {len(deep.names)} classes; the commonest class for all would be "
-        f"right in {number(one.chance)}",
-        table(("features", "accuracy", "balanced accuracy", "AUC"), rows),
+        f"{one.subjects} subjects, {len(first.names)} classes; the commonest class for all would "
+        f"be right in {number(one.chance)}",
+        table(("", "accuracy", "balanced accuracy", "AUC"), rows),
         _verdict(one.gains, one.p, "balanced accuracy"),
-        _confusion(deep),
+        _confusion(first, next(iter(one.sets))),
     ))
 
 
-def _confusion(one: Classification) -> str:
+def _confusion(one: Classification, name: str) -> str:
     rows = [(name, *(str(int(count)) for count in counts))
             for name, counts in zip(one.names, one.confusion, strict=True)]
-    return "Deep features, known in rows, predicted in columns:\n\n" + table(
+    return f"Of {name}, known in rows, predicted in columns:\n\n" + table(
         ("", *one.names), rows)
 
 
 def _verdict(gains: Mapping[str, Estimate], p: float, of: str) -> str:
     if math.isnan(p):
-        return "No p and no baseline: slices of one subject are not independent."
+        return "No p and no baseline: this teaches, it does not tell."
     more = "; ".join(f"over {name} {_interval(gains[name])}" for name in BASELINES)
     above = all(gain.low > 0 for gain in gains.values()) and p < 0.05
     words = "More than chance and both baselines say." if above else (

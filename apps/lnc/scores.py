@@ -95,10 +95,10 @@ def auc(known: Array, scores: Array) -> float:
     return float(np.mean(areas)) if areas else math.nan
 
 
-def regression(measured: Array, predicted: Array, seed: int) -> Regression:
-    """The figures of one quantity, (sample,) each."""
+def regression(measured: Array, predicted: Array, seed: int, per: int = 1) -> Regression:
+    """The figures of one quantity, (sample,) each, `per` samples a subject."""
     def of(score: Callable[[Array, Array], float]) -> Estimate:
-        return bootstrap(score, measured, predicted, seed)
+        return bootstrap(score, measured, predicted, seed, per)
     return Regression(of(rmse), of(rmse_percent), of(r2), within(measured, predicted))
 
 
@@ -113,12 +113,14 @@ def within(measured: Array, predicted: Array) -> float:
     return float(errors[rank - 1]) if rank <= len(errors) else math.inf
 
 
-def classification(labels: NDArray, scores: Array, seed: int) -> Classification:
+def classification(
+    labels: NDArray, scores: Array, seed: int, per: int = 1
+) -> Classification:
     """The figures of one label: `labels` (sample,), `scores` (sample, class) in order of names."""
     known, names = one_hot(labels)
 
     def of(score: Callable[[Array, Array], float]) -> Estimate:
-        return bootstrap(score, known, scores, seed)
+        return bootstrap(score, known, scores, seed, per)
     counts = np.zeros((len(names), len(names)), np.intp)
     np.add.at(counts, (known.argmax(axis=1), scores.argmax(axis=1)), 1)
     return Classification(tuple(map(str, names)), of(accuracy), of(balanced_accuracy), of(auc),
@@ -126,12 +128,15 @@ def classification(labels: NDArray, scores: Array, seed: int) -> Classification:
 
 
 def bootstrap(
-    score: Callable[[Array, Array], float], known: Array, predicted: Array, seed: int
+    score: Callable[[Array, Array], float], known: Array, predicted: Array, seed: int, per: int = 1
 ) -> Estimate:
-    """A score with its percentile interval over resampled samples."""
+    """A score with its percentile interval over resampled subjects of `per` samples in a row."""
     generator = np.random.default_rng(seed)
-    drawn = [score(known[index], predicted[index])
-             for index in generator.integers(len(known), size=(ROUNDS, len(known)))]
+    subjects = len(known) // per
+    drawn = []
+    for chosen in generator.integers(subjects, size=(ROUNDS, subjects)):
+        index = (chosen[:, None] * per + np.arange(per)).ravel()
+        drawn.append(score(known[index], predicted[index]))
     low, high = np.nanpercentile(drawn, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
     return Estimate(score(known, predicted), float(low), float(high))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,7 @@ LEAST = 20
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """How it is cross-validated. `by_slice` parts slices instead of subjects: the leak."""
+    """How it is cross-validated. `by_slice` shows what parting slices does, see `leak`."""
 
     folds: int = 5
     repeats: int = 5
@@ -49,7 +49,7 @@ class QuantityResult:
     """One mean of one region, both sides averaged.
 
     `sets` by features; `gains` in R2 of the deep features over each baseline; `p` of their R2 by
-    permutation, NaN where slices are parted.
+    permutation. Of slices: `sets` by the way of parting, no gains, `p` NaN.
     """
 
     role: Role
@@ -75,37 +75,33 @@ class LabelResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """Features by name (sample, feature), whose subject each sample is, and what is to be said.
+    """What each subject's regions look like, and what is to be said of them.
 
-    `means` (subject, quantity, region), `labels` by name (subject,), "" where unknown.
+    `features` by name (subject, feature), `slices` (subject, slice, feature), `means` (subject,
+    quantity, region), `labels` by name (subject,), "" where unknown.
     """
 
     regions: tuple[str, ...]
     features: Mapping[str, Array]
-    subject: NDArray[np.intp]
+    slices: Array
     means: Array
     labels: Mapping[str, NDArray[np.str_]]
 
 
 def tabulate(
-    cohort: Cohort, measures: Sequence[Measures], labels: Sequence[str], *, by_slice: bool,
+    cohort: Cohort, measures: Sequence[Measures], labels: Sequence[str],
     regions: Sequence[str] = REGIONS,
 ) -> Table:
-    """One sample per subject, or per slab of 4 mm, which has the deep features alone."""
-    names = tuple(regions)
-    columns = {name: cohort.column(name) for name in labels}
-    means = np.stack([one.means.mean(axis=2) for one in measures])
-    if by_slice:
-        subject = np.repeat(np.arange(len(measures)), [len(one.slabs) for one in measures])
-        return Table(names, {DEEP: np.concatenate([one.slabs for one in measures])}, subject, means,
-                     columns)
+    """All that is known of the cohort's subjects."""
     features = {
         DEEP: np.stack([of_subject(one.deep) for one in measures]),
         ANATOMY: np.column_stack([_known(cohort), np.stack(
             [one.volumes_mm3.mean(axis=1) for one in measures])]),
         PLAIN: np.stack([one.intensities.mean(axis=1).ravel() for one in measures]),
     }
-    return Table(names, features, np.arange(len(measures)), means, columns)
+    return Table(tuple(regions), features, np.stack([one.slices for one in measures]),
+                 np.stack([one.means.mean(axis=2) for one in measures]),
+                 {name: cohort.column(name) for name in labels})
 
 
 def _known(cohort: Cohort) -> Array:
@@ -119,59 +115,68 @@ def _known(cohort: Cohort) -> Array:
 
 def evaluate(table: Table, design: Design) -> tuple[list[QuantityResult], list[LabelResult]]:
     """All quantities and labels. InputError where there are too few subjects to say anything."""
-    quantities = [
-        _quantity(table, role, q, region, r, design)
-        for q, role in enumerate(QUANTITIES) for r, region in enumerate(table.regions)
-        if np.isfinite(table.means[:, q, r]).any()]
-    return quantities, [_label(table, name, design) for name in table.labels]
+    return ([_quantity(table, role, region, every, kept, design)
+             for role, region, every, kept in each_known(table)],
+            [_label(table, name, design) for name in table.labels])
 
 
-def _quantity(
-    table: Table, role: Role, q: int, region: str, r: int, design: Design
-) -> QuantityResult:
-    every = table.means[:, q, r]
-    kept = np.isfinite(every)
-    _enough(int(kept.sum()), f"{role.value} of the {region}")
-    samples = kept[table.subject]
-    measured = every[table.subject][samples]
-    predicted = {name: _predict(values[samples], measured[:, None], design)[:, 0]
-                 for name, values in table.features.items()}
-    sets = {name: regression(measured, own, design.seed) for name, own in predicted.items()}
-    gains = {name: gain(r2, measured, predicted[DEEP], predicted[name], design.seed)
-             for name in BASELINES if name in predicted}
-    p = np.nan if design.by_slice else permutation_p(
-        r2, table.features[DEEP][samples], measured[:, None], sets[DEEP].r2.value,
-        permutations=design.permutations, folds=design.folds, repeats=design.repeats,
-        seed=design.seed)
-    return QuantityResult(role, region, int(kept.sum()), float(every[kept].mean()), sets, gains, p)
+def each_known(table: Table) -> Iterator[tuple[Role, str, Array, NDArray[np.bool_]]]:
+    """Quantity, region, its means (subject,) and who has them, of all that some subject has."""
+    for q, role in enumerate(QUANTITIES):
+        for r, region in enumerate(table.regions):
+            every = table.means[:, q, r]
+            kept = np.isfinite(every)
+            if kept.any():
+                _enough(int(kept.sum()), f"{role.value} of the {region}")
+                yield role, region, every, kept
 
 
-def _label(table: Table, name: str, design: Design) -> LabelResult:
-    every = table.labels[name]
-    kept = every != ""
-    _enough(int(kept.sum()), f"label {name}")
-    samples = kept[table.subject]
-    labels = every[table.subject][samples]
-    known, names = one_hot(labels)
-    counts = {one: int((every == one).sum()) for one in names}
+def class_counts(name: str, labels: NDArray[np.str_], design: Design) -> dict[str, int]:
+    """Subjects of each class. InputError where there are too few to part into folds."""
+    _enough(len(labels), f"label {name}")
+    names, numbers = np.unique(labels, return_counts=True)
+    counts = dict(zip(map(str, names), map(int, numbers), strict=True))
     rare = min(counts, key=lambda one: counts[one])
-    if len(names) < 2 or counts[rare] < design.folds:
+    if len(counts) < 2 or counts[rare] < design.folds:
         raise InputError(
-            f"Label {name} has {len(names)} classes, of which {rare} has {counts[rare]} subjects. "
+            f"Label {name} has {len(counts)} classes, of which {rare} has {counts[rare]} subjects. "
             f"Wanted: two or more classes of at least {design.folds} subjects each (n/a leaves a "
             "subject out)."
         )
-    scores = {each: _predict(values[samples], known, design)
+    return counts
+
+
+def _quantity(
+    table: Table, role: Role, region: str, every: Array, kept: NDArray[np.bool_], design: Design
+) -> QuantityResult:
+    measured = every[kept]
+    predicted = {name: _predict(values[kept], measured[:, None], design)[:, 0]
+                 for name, values in table.features.items()}
+    sets = {name: regression(measured, own, design.seed) for name, own in predicted.items()}
+    gains = {name: gain(r2, measured, predicted[DEEP], predicted[name], design.seed)
+             for name in BASELINES}
+    p = permutation_p(
+        r2, table.features[DEEP][kept], measured[:, None], sets[DEEP].r2.value,
+        permutations=design.permutations, folds=design.folds, repeats=design.repeats,
+        seed=design.seed)
+    return QuantityResult(role, region, len(measured), float(measured.mean()), sets, gains, p)
+
+
+def _label(table: Table, name: str, design: Design) -> LabelResult:
+    kept = table.labels[name] != ""
+    labels = table.labels[name][kept]
+    counts = class_counts(name, labels, design)
+    known, _ = one_hot(labels)
+    scores = {each: _predict(values[kept], known, design)
               for each, values in table.features.items()}
     sets = {each: classification(labels, own, design.seed) for each, own in scores.items()}
     gains = {each: gain(balanced_accuracy, known, scores[DEEP], scores[each], design.seed)
-             for each in BASELINES if each in scores}
-    p = np.nan if design.by_slice else permutation_p(
-        balanced_accuracy, table.features[DEEP][samples], known,
+             for each in BASELINES}
+    p = permutation_p(
+        balanced_accuracy, table.features[DEEP][kept], known,
         sets[DEEP].balanced_accuracy.value, permutations=design.permutations, folds=design.folds,
         repeats=design.repeats, seed=design.seed)
-    return LabelResult(name, int(kept.sum()), max(counts.values()) / int(kept.sum()), sets, gains,
-                       p)
+    return LabelResult(name, len(labels), max(counts.values()) / len(labels), sets, gains, p)
 
 
 def _predict(features: Array, targets: Array, design: Design) -> Array:

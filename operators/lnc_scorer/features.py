@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.lnc_scorer.crops import SIDE_MM
-
 if TYPE_CHECKING:
     from operators.lnc_scorer.network import LncNet
 
@@ -31,18 +29,3 @@ def deep_features(network: LncNet, crops: Array) -> Array:
 def of_subject(deep: NDArray) -> NDArray:
     """One row of a subject: both sides' mean of (region, side, 512), the regions side by side."""
     return np.asarray(deep.mean(axis=1).ravel())
-
-
-def slabs(crop: Array, thickness_mm: int) -> Array:
-    """The crop once per slab of slices that holds some of the region, all else 0.
-
-    (slab, 2, slice, row, column), from the feet to the head.
-    """
-    kept = []
-    for first in range(0, SIDE_MM, thickness_mm):
-        inside = slice(first, first + thickness_mm)
-        if crop[1, inside].any():
-            alone = np.zeros_like(crop)
-            alone[:, inside] = crop[:, inside]
-            kept.append(alone)
-    return np.stack(kept)

@@ -11,9 +11,10 @@ import torch
 
 from apps.lnc import measures as rooms
 from apps.lnc.command import Request, evaluate_cohort
+from apps.lnc.leak import BY_SLICE, BY_SUBJECT, evaluate_slices
 from apps.lnc.measures import measure, measure_all
 from apps.lnc.scans import read_cohort
-from apps.lnc.study import DEEP, LEAST, Design, evaluate, tabulate
+from apps.lnc.study import DEEP, LEAST, Design, Table, evaluate, tabulate
 from apps.map.settings import DEFAULT_CONFIG, load_settings
 from operators.errors import ConfigurationError, InputError
 from operators.lnc_scorer.crops import REGIONS
@@ -63,12 +64,11 @@ def edit(folder, change):
 
 
 def test_means_volumes_and_sides_are_those_of_the_images(cohort, network, settings):
-    one = measure(read_cohort(cohort).members[3], network, settings, by_slice=True)
+    one = measure(read_cohort(cohort).members[3], network, settings)
     assert one.volumes_mm3 == pytest.approx(np.full((3, 2), 6 * 8 * 8 * 8.0))
     assert one.means[0] == pytest.approx(np.full((3, 2), 0.3 - 0.05 * (3 / 10 - 1)), abs=0.002)
     assert one.deep.shape == (len(REGIONS), 2, 512)
-    assert one.slabs.shape[1] == 3 * 512
-    assert 4 <= len(one.slabs) <= 6
+    assert one.slices.shape == (20, 3 * 100)
 
 
 def test_measures_are_kept_and_made_anew_for_other_weights(cohort, network, settings, tmp_path):
@@ -83,7 +83,7 @@ def test_measures_are_kept_and_made_anew_for_other_weights(cohort, network, sett
 
 
 def test_a_planted_quantity_and_label_are_found_and_the_other_is_not(measured):
-    quantities, (label,) = evaluate(tabulate(*measured, ["group"], by_slice=False), SMALL)
+    quantities, (label,) = evaluate(tabulate(*measured, ["group"]), SMALL)
     by_name = {(one.role, one.region): one for one in quantities}
     assert len(by_name) == 6
     for region in REGIONS:
@@ -112,6 +112,18 @@ def test_the_page_tells_p_and_that_parting_slices_leaks(
     assert data["design"]["by_slice"] is True
     with pytest.raises(ConfigurationError, match=r"model\.pt cannot be used"):
         evaluate_cohort(replace(request, models=tmp_path), SMALL)
+
+
+def test_slices_of_one_subject_on_both_sides_make_something_of_nothing():
+    generator = np.random.default_rng(3)
+    subjects = generator.normal(size=(40, 1, 30)) + generator.normal(size=(40, 20, 30)) / 5
+    labels = np.array(["a", "b"])[generator.integers(2, size=40)]
+    table = Table(("putamen",), {}, subjects, generator.normal(size=(40, 2, 1)), {"group": labels})
+    (fa, _), (label,) = evaluate_slices(table, SMALL)
+    assert fa.sets[BY_SLICE].r2.value > 0.95
+    assert fa.sets[BY_SUBJECT].r2.value < 0.1
+    assert label.sets[BY_SLICE].accuracy.value > 0.95
+    assert label.sets[BY_SUBJECT].accuracy.low < 0.5 < label.sets[BY_SUBJECT].accuracy.high
 
 
 @pytest.mark.parametrize(("change", "said"), [
@@ -151,9 +163,9 @@ def test_too_few_subjects_or_classes_are_refused(measured):
     whole, measures = measured
     few = replace(whole, members=whole.members[: LEAST - 1])
     with pytest.raises(InputError, match=f"known of {LEAST - 1} subjects"):
-        evaluate(tabulate(few, measures[: LEAST - 1], [], by_slice=False), SMALL)
+        evaluate(tabulate(few, measures[: LEAST - 1], []), SMALL)
     with pytest.raises(InputError, match="Label participant_id has 21 classes"):
-        evaluate(tabulate(whole, measures, ["participant_id"], by_slice=False), SMALL)
+        evaluate(tabulate(whole, measures, ["participant_id"]), SMALL)
 
 
 def test_regions_on_another_grid_are_refused(cohort, network, settings):

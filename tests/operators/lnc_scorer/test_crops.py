@@ -1,4 +1,4 @@
-"""Crops: where they lie, that left and right look alike, and what slabs leave."""
+"""Crops: where they lie, that left and right look alike, and what features are made of."""
 
 import highdicom
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from operators.labels import Side, structure
 from operators.lnc_scorer.bundle import load_network
 from operators.lnc_scorer.crops import SIDE_MM, crop, normalised
-from operators.lnc_scorer.features import deep_features, slabs
+from operators.lnc_scorer.features import deep_features
 from operators.lnc_scorer.network import LncNet
 
 LEFT, RIGHT = structure("putamen", Side.LEFT), structure("putamen", Side.RIGHT)
@@ -77,15 +77,6 @@ def test_brightness_and_gain_of_the_scanner_do_not_matter(head):
                    for one in (t1w, 1000 + 7 * t1w))
     assert np.allclose(once[regions > 0], again[regions > 0], atol=1e-4)
     assert np.abs(normalised(volume(np.full_like(t1w, np.nan)), where).array).max() == 0
-
-
-def test_slabs_hold_the_region_and_nothing_twice(head):
-    t1w, regions = (volume(one) for one in head)
-    whole = crop(t1w, regions, LEFT)
-    parts = slabs(whole, 4)
-    assert 3 <= len(parts) <= 4
-    assert all(part[1].any() for part in parts)
-    assert np.allclose(parts[:, 1].sum(axis=0), whole[1])
 
 
 def test_features_are_512_and_the_same_alone_and_among_others(head, tmp_path):
