@@ -12,8 +12,9 @@ from apps.evaluate.store import write_text
 from apps.lnc.leak import evaluate_slices
 from apps.lnc.measures import Measures, measure_all
 from apps.lnc.page import Report, page
+from apps.lnc.pictures import draw
 from apps.lnc.scans import Cohort, read_cohort
-from apps.lnc.study import Design, Table, evaluate, tabulate
+from apps.lnc.study import Design, Table, check, evaluate, tabulate
 from apps.map.settings import load_settings
 from operators.lnc_scorer.bundle import load_network
 from operators.lnc_scorer.crops import REGIONS
@@ -48,12 +49,11 @@ def measured_and_evaluated(request: Request, design: Design) -> Evaluated:
     Resumable: measures are kept in `request.out`/work. InputError names what the cohort lacks.
     """
     cohort = read_cohort(request.cohort)
-    for name in request.labels:
-        cohort.column(name)
+    check(cohort, request.labels, design)
     network, weights = load_network(request.models / "lnc_scorer")
     measures = measure_all(cohort, network, weights, request.out / "work",
                            load_settings(request.config), request.regions)
-    table = tabulate(cohort, measures, request.labels, request.regions)
+    table = tabulate(cohort, measures, request.labels, request.regions, design.group)
     judge = evaluate_slices if design.by_slice else evaluate
     report = Report(len(measures), cohort.simulated, weights, request.command, design,
                     *judge(table, design))
@@ -61,9 +61,15 @@ def measured_and_evaluated(request: Request, design: Design) -> Evaluated:
 
 
 def evaluate_cohort(request: Request, design: Design) -> Path:
-    """Evaluate a cohort; writes lnc.md and lnc.json into `request.out`, gives the page's path."""
+    """Evaluate a cohort; the page's path.
+
+    Writes lnc.md, lnc.json and lnc.png into `request.out`; slices: lnc-slices.md and .json.
+    """
     report = measured_and_evaluated(request, design).report
-    write_text(request.out / "lnc.json", json.dumps(as_plain(report), indent=1) + "\n")
-    path = request.out / "lnc.md"
+    name = "lnc-slices" if design.by_slice else "lnc"
+    write_text(request.out / f"{name}.json", json.dumps(as_plain(report), indent=1) + "\n")
+    if not design.by_slice:
+        draw(report.quantities, report.labels, request.out / "lnc.png")
+    path = request.out / f"{name}.md"
     write_text(path, page(report))
     return path

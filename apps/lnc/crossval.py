@@ -18,20 +18,21 @@ they run from hardly any to all but the mean (our choice)."""
 
 
 def out_of_fold(
-    features: Array, targets: Array, *, folds: int, repeats: int, seed: int
+    features: Array, targets: Array, groups: NDArray, *, folds: int, repeats: int, seed: int
 ) -> Array:
-    """Predictions (sample, target), each of models that did not learn from its sample.
+    """Predictions (sample, target), each of models that did not learn from its sample's group.
 
     `features` (sample, feature), `targets` (sample, target). Each of `repeats` partings into
     `folds` gives every sample one prediction; their mean comes back. Features are standardised by
-    the training samples. Samples must be independent: one per subject.
+    the training samples. `groups` (sample,) are never parted: one per subject, or subjects that
+    are alike.
     """
-    from sklearn.model_selection import KFold
+    from sklearn.model_selection import GroupKFold
 
     total = np.zeros_like(targets, dtype=np.float64)
     for repeat in range(repeats):
-        parts = KFold(folds, shuffle=True, random_state=seed + repeat)
-        for train, test in parts.split(features):
+        parts = GroupKFold(folds, shuffle=True, random_state=seed + repeat)
+        for train, test in parts.split(features, groups=groups):
             weights, intercept = fit(features[train], targets[train])
             total[test] += features[test] @ weights.T + intercept
     return total / repeats

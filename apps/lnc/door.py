@@ -19,6 +19,10 @@ LncLabels = Annotated[
     list[str] | None, typer.Option(help="Column to classify by; may be given again.")]
 
 
+LncGroup = Annotated[
+    str, typer.Option(help="Column whose values are never parted: site, family, anatomy.")]
+
+
 class RegionName(StrEnum):
     """Those of `operators.labels.LNC_NAMES`."""
 
@@ -39,12 +43,13 @@ def lnc_evaluate(
     region: LncRegions = None,
     models: Models = None,
     config: Config = None,
+    group: LncGroup = "",
     split: Annotated[
         Literal["subject", "slice"],
         typer.Option(help="What is parted. slice: the leak, to see what it makes of the figures."),
     ] = "subject",
     folds: Annotated[int, typer.Option(min=2, help="Of the cross-validation.")] = 5,
-    permutations: Annotated[int, typer.Option(min=19, help="For p.")] = 999,
+    permutations: Annotated[int, typer.Option(min=99, help="For p.")] = 999,
     seed: Annotated[int, typer.Option(help="Of folds, permutations and bootstrap.")] = 1,
 ) -> None:
     """Cross-validate a cohort against baselines and chance: OUT/lnc.md and .json."""
@@ -56,8 +61,9 @@ def lnc_evaluate(
 
     request = Request(cohort, out, tuple(label or ()), models or DEFAULT_MODELS,
                       config or DEFAULT_CONFIG, command_line(),
-                      tuple(map(str, region or REGIONS)))
-    design = Design(folds, permutations=permutations, seed=seed, by_slice=split == "slice")
+                      tuple(dict.fromkeys(map(str, region or REGIONS))))
+    design = Design(folds, permutations=permutations, seed=seed, by_slice=split == "slice",
+                    group=group)
     typer.echo(f"page: {evaluate_cohort(request, design)}")
 
 
@@ -70,8 +76,10 @@ def lnc_train(
         str, typer.Option(help="Whom z-scores refer to: column=value, all, or none.")
     ] = "none",
     region: LncRegions = None,
+    group: LncGroup = "",
     models: Models = None,
     config: Config = None,
+    folds: Annotated[int, typer.Option(min=2, help="Of the cross-validation.")] = 5,
     seed: Annotated[int, typer.Option(help="Of folds, permutations and bootstrap.")] = 1,
 ) -> None:
     """Make an LNC model of a cohort: OUT/lnc_scorer, with heads for what is above chance."""
@@ -84,12 +92,9 @@ def lnc_train(
 
     request = Request(cohort, out, tuple(label or ()), models or DEFAULT_MODELS,
                       config or DEFAULT_CONFIG, command_line(),
-                      tuple(map(str, region or REGIONS)))
-    column, _, value = reference.partition("=")
-    group = None if reference == "none" else Group()
-    if reference not in ("none", "all"):
-        group = Group(column, value)
-    typer.echo(f"model card: {train_cohort(request, Design(seed=seed), group)}")
+                      tuple(dict.fromkeys(map(str, region or REGIONS))))
+    design = Design(folds, seed=seed, group=group)
+    typer.echo(f"model card: {train_cohort(request, design, Group.of(reference))}")
 
 
 @lnc.command(name="simulate")

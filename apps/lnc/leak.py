@@ -30,10 +30,10 @@ def evaluate_slices(
 
     def both(kept: Any, targets: Array) -> dict[str, Array]:
         samples = table.slices[kept].reshape(-1, table.slices.shape[2])
-        subject, slice_ = np.repeat(np.arange(len(targets)), per), np.arange(len(samples))
+        group, slice_ = np.repeat(table.groups[kept], per), np.arange(len(samples))
         return {name: nearest(samples, np.repeat(targets, per, axis=0), groups,
                               folds=design.folds, repeats=design.repeats, seed=design.seed)
-                for name, groups in ((BY_SLICE, slice_), (BY_SUBJECT, subject))}
+                for name, groups in ((BY_SLICE, slice_), (BY_SUBJECT, group))}
     quantities, labels = [], []
     for role, region, every, kept in each_known(table):
         measured = every[kept]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,13 @@ INTENSITIES = ("mean", "SD", "10th percentile", "median", "90th percentile", "sk
 SLICES = 20
 """Of 1 mm, about a region's centre."""
 PIXEL_MM = 4
+WHITE_MATTER = tuple(structure("deep and periventricular white matter", side).number
+                     for side in SIDES)
+LEAST_KNOWN = 0.5
+"""Of a region, for its mean to count (our choice)."""
 _CODE = ("apps/lnc/measures.py", *(f"operators/lnc_scorer/{name}.py"
                                    for name in ("crops", "features", "network")))
+_SEGMENTING = ("operators/registration", "operators/region_segmenter")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,12 +69,16 @@ def measure_all(
     """
     def each() -> Iterator[Measures]:
         for member in cohort.members:
-            key = fingerprint(weights, *names, *member.files,
-                              *(REPOSITORY / part for part in _CODE))
+            code = _CODE if member.regions else (*_CODE, *_SEGMENTING)
+            own = "" if member.regions else settings.model_dump_json()
+            key = fingerprint(weights, own, *names, *member.files,
+                              *(REPOSITORY / part for part in code))
             path = place(work / "measures", member.name, key, ".npz")
-            if not path.exists():
-                _save(measure(member, network, settings, names), path)
-            yield _load(path)
+            kept = _load(path)
+            if kept is None:
+                kept = measure(member, network, settings, names)
+                _save(kept, path)
+            yield kept
     return list(shown(each(), len(cohort.members), "subject"))
 
 
@@ -78,6 +88,8 @@ def measure(
     """Measure one subject. InputError or StepFailed names it and says why it cannot be."""
     t1w, regions, maps = _images(member, settings)
     scaled = normalised(t1w, regions)
+    if not np.asarray(scaled.array).any():
+        raise InputError(f"{member.name}: T1w is the same in all of the regions. Look at it.")
     voxel_mm3 = float(np.prod(t1w.spacing))
     volumes = np.full((len(names), 2), np.nan)
     intensities = np.full((len(names), 2, len(INTENSITIES)), np.nan)
@@ -93,12 +105,22 @@ def measure(
         intensities[r, s] = _statistics(np.asarray(scaled.array)[inside])
         for q, role in enumerate(QUANTITIES):
             if role in maps:
-                known = maps[role][inside]
-                known = known[np.isfinite(known)]
-                means[q, r, s] = known.mean() if known.size else np.nan
+                means[q, r, s] = _mean(maps[role][inside], role, member.name)
     deep = deep_features(network, np.stack(crops)).reshape(len(names), 2, -1)
     return Measures(volumes, intensities, means, deep.astype(float),
                     _slices(np.stack(crops), len(names)))
+
+
+def _mean(values: NDArray, role: Role, name: str) -> float:
+    """NaN where less than `LEAST_KNOWN` of the region is known."""
+    known = values[np.isfinite(values)]
+    if known.size <= LEAST_KNOWN * values.size:
+        return float("nan")
+    mean = float(known.mean())
+    if role is Role.FA and not 0 <= mean <= 1:
+        raise InputError(f"{name}: FA has a mean of {mean:.4g} in a nucleus. Wanted: 0 to 1; divide "
+                         "it by its scale.")
+    return mean
 
 
 def _places(names: Sequence[str]) -> Iterator[tuple[int, int, Structure]]:
@@ -119,7 +141,7 @@ def _statistics(values: NDArray) -> Array:
     from scipy.stats import skew
 
     return np.array([values.mean(), values.std(), *np.percentile(values, (10, 50, 90)),
-                     skew(values)])
+                     np.nan_to_num(skew(values))])
 
 
 def _images(member: Member, settings: Settings) -> tuple[Volume, Volume, dict[Role, NDArray]]:
@@ -134,6 +156,11 @@ def _images(member: Member, settings: Settings) -> tuple[Volume, Volume, dict[Ro
     if unknown:
         raise InputError(f"{member.regions.name} holds {min(unknown):g}, which is no region "
                          "(docs/regions.md has the numbers). Correct it, or leave the file out.")
+    if not np.isin(regions.array, WHITE_MATTER).any():
+        raise InputError(
+            f"{member.regions.name} holds no white matter. T1w is put on a scale by all of the "
+            "labelled brain, as in a study: give all regions (docs/regions.md), or leave the file "
+            "out.")
     return t1w, regions, {role: onto(image, t1w) for role, image in images.items()}
 
 
@@ -174,6 +201,10 @@ def _save(measures: Measures, path: Path) -> None:
     partial.replace(path)
 
 
-def _load(path: Path) -> Measures:
-    with np.load(path) as kept:
-        return Measures(**{name: kept[name] for name in Measures.__slots__})
+def _load(path: Path) -> Measures | None:
+    """What is kept; None where nothing is, or what is cannot be read."""
+    try:
+        with np.load(path) as kept:
+            return Measures(**{name: kept[name] for name in Measures.__slots__})
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from apps.evaluate.markdown import number, table
-from apps.lnc.scores import Classification, Estimate, Regression
+from apps.lnc.scores import Classification, Estimate, Regression, holm
 from apps.lnc.study import BASELINES, Design, LabelResult, QuantityResult
 from operators.types import Role
 
 UNITS = {Role.FA: "", Role.CBF: " ml/100 g/min"}
+LEVEL = 0.05
+"""p after Holm's correction below which something is more than chance."""
 _DIGITS = {Role.FA: 4, Role.CBF: 2}
 PAPER = "Song et al. 2025 (79 patients; split not published): RMSE 0.154 to 0.213 % of the mean, " \
     "both classifications 100 %."
@@ -39,9 +41,11 @@ def page(one: Report) -> str:
             "slice has. Parted by slices, that is a neighbour of the same subject: these figures "
             "are inflated, and show what that mistake makes of a cohort. Parted by subjects, the "
             "same learner and slices tell what there is.**")
-    for quantity in one.quantities:
-        parts.append(_quantity(quantity))
-    parts += [_label(label) for label in one.labels]
+    else:
+        parts.append("![R² and balanced accuracy, 95 % intervals](lnc.png)")
+    adjusted = holm([each.p for each in (*one.quantities, *one.labels)])
+    parts += map(_quantity, one.quantities, adjusted)
+    parts += map(_label, one.labels, adjusted[len(one.quantities):])
     parts.append(f"## Beside the paper\n\n{PAPER}")
     return "\n\n".join(parts) + "\n"
 
@@ -54,7 +58,9 @@ def _head(one: Report) -> str:
         f"{warning}Research software, not a medical device.",
         f"- Subjects: {one.subjects}\n- Cross-validation: {design.folds} folds, "
         f"{design.repeats} times, predictions averaged; {_learner(design)}; everything "
-        "standardised inside the training part\n- Intervals: 95 %, bootstrap over subjects\n"
+        "standardised inside the training part\n- Intervals: 95 %, bootstrap over subjects"
+        "; of the predictions as they are: how much another cohort would teach them differently is "
+        "not in them\n"
         f"- Network: SHA-256 `{one.weights}`, trained on simulated subjects\n"
         f"- Command: `{one.command}`",
     ))
@@ -63,11 +69,12 @@ def _head(one: Report) -> str:
 def _learner(design: Design) -> str:
     if design.by_slice:
         return "the nearest neighbour among slices"
-    return (f"ridge regression, its strength chosen inside the training part; p: "
+    parted = f"subjects of one {design.group} together; " if design.group else ""
+    return (f"{parted}ridge regression, its strength chosen inside the training part; p: "
             f"{design.permutations} permutations of the whole cross-validation")
 
 
-def _quantity(one: QuantityResult) -> str:
+def _quantity(one: QuantityResult, adjusted: float) -> str:
     digits = _DIGITS[one.role]
     rows = [(name, _interval(own.rmse, digits), _interval(own.rmse_percent, 2),
              _interval(own.r2)) for name, own in one.sets.items() if isinstance(own, Regression)]
@@ -75,11 +82,11 @@ def _quantity(one: QuantityResult) -> str:
         f"## {one.role.value.upper()} of the {one.region}",
         f"{one.subjects} subjects, mean {number(one.mean, digits)}{UNITS[one.role]}",
         table(("", f"RMSE{UNITS[one.role]}", "RMSE, % of the mean", "R²"), rows),
-        _verdict(one.gains, one.p, "R²"),
+        _verdict(one.gains, one.p, adjusted, "R²"),
     ))
 
 
-def _label(one: LabelResult) -> str:
+def _label(one: LabelResult, adjusted: float) -> str:
     rows = [(name, _interval(own.accuracy), _interval(own.balanced_accuracy), _interval(own.auc))
             for name, own in one.sets.items()]
     first = next(iter(one.sets.values()))
@@ -88,7 +95,7 @@ def _label(one: LabelResult) -> str:
         f"{one.subjects} subjects, {len(first.names)} classes; the commonest class for all would "
         f"be right in {number(one.chance)}",
         table(("", "accuracy", "balanced accuracy", "AUC"), rows),
-        _verdict(one.gains, one.p, "balanced accuracy"),
+        _verdict(one.gains, one.p, adjusted, "balanced accuracy"),
         _confusion(first, next(iter(one.sets))),
     ))
 
@@ -100,15 +107,16 @@ def _confusion(one: Classification, name: str) -> str:
         ("", *one.names), rows)
 
 
-def _verdict(gains: Mapping[str, Estimate], p: float, of: str) -> str:
+def _verdict(gains: Mapping[str, Estimate], p: float, adjusted: float, of: str) -> str:
     if math.isnan(p):
         return "No p and no baseline: this teaches, it does not tell."
     more = "; ".join(f"over {name} {_interval(gains[name])}" for name in BASELINES)
-    above = all(gain.low > 0 for gain in gains.values()) and p < 0.05
-    words = "More than chance and both baselines say." if above else (
-        "More than chance, but not surely more than the baselines." if p < 0.05
-        else "Not more than chance.")
-    return f"{words} Deep features gain in {of}: {more}. p = {p:.3f}"
+    above = all(gain.low > 0 for gain in gains.values())
+    words = "Not more than chance." if adjusted >= LEVEL else (
+        "More than chance and both baselines say." if above
+        else "More than chance, but not surely more than the baselines.")
+    return (f"{words} Deep features gain in {of}: {more}. p = {p:.3f}, {adjusted:.3f} after Holm's "
+            "correction over all quantities and labels")
 
 
 def _interval(one: Estimate, digits: int = 3) -> str:

@@ -3,7 +3,7 @@
     participants.tsv                   participant_id; age, sex, any labels; n/a where unknown
     sub-01_T1w.nii.gz
     sub-01_param-FA_dwimap.nii.gz      or _FA; in the space of T1w, or to be registered to it
-    sub-01_cbf.nii.gz                  ml/100 g/min, or relative
+    sub-01_cbf.nii.gz                  ml/100 g/min
     sub-01_seg-regions_dseg.nii.gz     numbers of operators.labels.STRUCTURES on T1w's grid; where
                                        it is there, FA and CBF must lie on T1w by their headers
 """
@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,11 +71,13 @@ class Cohort:
         for one in self.members:
             value = one.row.get(name, "").strip()
             try:
-                out.append(np.nan if value in UNKNOWN else float(value))
-            except ValueError as error:
+                number = np.nan if value in UNKNOWN else float(value)
+            except ValueError:
+                number = np.inf
+            if np.isinf(number):
                 raise InputError(
-                    f"participants.tsv: {name} of {one.name} is {value!r}; wanted a number or n/a."
-                ) from error
+                    f"participants.tsv: {name} of {one.name} is {value!r}; wanted a number or n/a.")
+            out.append(number)
         return np.array(out)
 
 
@@ -94,10 +97,20 @@ def read_cohort(folder: Path) -> Cohort:
             "images but no row in participants.tsv")
         raise InputError(f"{lost[0]} has {where} ({len(lost)} such). Add it, or take it out.")
     description = folder / "dataset_description.json"
-    simulated = description.is_file() and json.loads(
-        description.read_text(encoding="utf-8")).get("Simulated") is True
+    simulated = description.is_file() and described(description).get("Simulated") is True
     return Cohort(tuple(_member(name, files, rows[name]) for name, files in scans.items()),
                   simulated)
+
+
+def described(path: Path) -> dict[str, Any]:
+    """dataset_description.json. InputError where it is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}). Correct it, or take it out.") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path} holds no object with named entries. Correct it.")
+    return found
 
 
 def _member(name: str, files: Sequence[Path], row: Mapping[str, str]) -> Member:
@@ -114,22 +127,39 @@ def _member(name: str, files: Sequence[Path], row: Mapping[str, str]) -> Member:
     if len(images) == 1:
         raise InputError(f"{name} has neither FA nor CBF. Add one, or take the subject out.")
     regions = [path for path in files if path.name.split(".")[0].endswith(_REGIONS)]
+    if len(regions) > 1:
+        raise InputError(f"{name} has {len(regions)} files for regions ({regions[0].name}, "
+                         f"{regions[1].name}). Leave the one to be used.")
+    relative = [path.name for path in images.values() if "relative" in path.name]
+    if relative:
+        raise InputError(f"{relative[0]} is relative CBF, which cannot be compared between "
+                         "subjects. Give ml/100 g/min, or take it out.")
     return Member(name, images, regions[0] if regions else None, row)
 
 
 def _rows(path: Path) -> dict[str, dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
+            lines = list(csv.reader(file, delimiter="\t"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read ({error}). A cohort needs it.") from error
-    if not rows or "participant_id" not in rows[0]:
+    lines = [[cell.strip() for cell in line] for line in lines if any(map(str.strip, line))]
+    head = lines[0] if lines else []
+    if len(lines) < 2 or "participant_id" not in head:
         raise InputError(
             f"{path} has no column participant_id, or no row. Wanted: tab-separated, a header with "
             "participant_id, a row per subject."
         )
+    twice = [name for name, count in Counter(head).items() if count > 1]
+    if twice:
+        raise InputError(f"{path} has {len(head)} columns, {twice[0]!r} more than once. Name each "
+                         "once.")
+    ragged = next((n for n, line in enumerate(lines) if len(line) != len(head)), None)
+    if ragged is not None:
+        raise InputError(f"{path}: row {ragged} has {len(lines[ragged])} values, the header "
+                         f"{len(head)}. Write n/a for what is unknown.")
+    rows = [dict(zip(head, line, strict=True)) for line in lines[1:]]
     (name, count), = Counter(row["participant_id"] for row in rows).most_common(1)
     if count > 1:
         raise InputError(f"{path} has {name} {count} times. A subject may count once.")
-    return {row["participant_id"]: {key: value or "" for key, value in row.items() if key}
-            for row in rows}
+    return {row["participant_id"]: row for row in rows}

@@ -63,7 +63,8 @@ def rmse(measured: Array, predicted: Array) -> float:
 
 def rmse_percent(measured: Array, predicted: Array) -> float:
     """Root mean squared error in percent of the measured mean."""
-    return 100 * rmse(measured, predicted) / abs(float(measured.mean()))
+    mean = abs(float(measured.mean()))
+    return 100 * rmse(measured, predicted) / mean if mean > 0 else math.nan
 
 
 def accuracy(known: Array, scores: Array) -> float:
@@ -154,18 +155,20 @@ def gain(
 
 
 def permutation_p(
-    score: Callable[[Array, Array], float], features: Array, targets: Array, found: float, *,
-    permutations: int, folds: int, repeats: int, seed: int,
+    score: Callable[[Array, Array], float], features: Array, targets: Array, groups: NDArray,
+    found: float, *, permutations: int, folds: int, repeats: int, seed: int,
 ) -> float:
     """How often targets dealt out at random among the samples are predicted as well.
 
     (1 + number that reach `found`) / (1 + permutations) (Phipson and Smyth 2010). The whole
     cross-validation is run on each.
     """
-    generator = np.random.default_rng(seed)
+    if math.isnan(found):
+        return 1.0
+    generator = np.random.default_rng([seed, 1])
     dealt = [targets[generator.permutation(len(targets))] for _ in range(permutations)]
-    predicted = out_of_fold(features, np.concatenate(dealt, axis=1), folds=folds, repeats=repeats,
-                            seed=seed)
+    predicted = out_of_fold(features, np.concatenate(dealt, axis=1), groups, folds=folds,
+                            repeats=repeats, seed=seed)
     width = targets.shape[1]
     reached = sum(
         score(_flat(one), _flat(predicted[:, width * n:width * (n + 1)])) >= found

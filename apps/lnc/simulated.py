@@ -14,11 +14,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from apps.evaluate.progress import shown
+from apps.lnc.scans import described
 from apps.phantom.anatomy import Anatomy
 from apps.phantom.bids import write_nifti
-from apps.phantom.complexes import Complex, simulate_complex
+from apps.phantom.complexes import CBF_LOSS, FA_LOSS, Complex, simulate_complex
+from operators.errors import OutputError
 from operators.types import Role
 
 SUBJECTS = 79
@@ -40,7 +43,11 @@ def write_cohort(
     out.mkdir(parents=True, exist_ok=True)
     about = {"Name": "Simulated cohort of the lenticulostriate complex", "BIDSVersion": "1.10.0",
              "Simulated": True, "Relation": "none" if null else "planted", "Seed": seed}
-    (out / "dataset_description.json").write_text(json.dumps(about, indent=1) + "\n")
+    path = out / "dataset_description.json"
+    if path.exists() and described(path) != about:
+        raise OutputError(f"{out} holds another cohort. Give an empty folder, or the seed and "
+                          "relation it was begun with to go on.")
+    path.write_text(json.dumps(about, indent=1) + "\n")
 
     def rows() -> Iterator[dict[str, str]]:
         for number in range(subjects):
@@ -56,8 +63,7 @@ def write_cohort(
 def _subject(out: Path, name: str, head: Anatomy, seed: int, null: bool) -> dict[str, str]:
     generator = np.random.default_rng([seed, 1])
     disease, other = generator.standard_normal(2)
-    labels = {label: _class(names, disease + _BLUR[label] * generator.standard_normal())
-              for label, names in zip(LABELS, (_ROOTS, _GROUPS), strict=True)}
+    labels = _labels(disease, generator)
     sex = "FM"[generator.integers(2)]
     folder = out / name / "anat"
     made = simulate_complex(seed, anatomy=head, measured=float(disease),
@@ -66,6 +72,30 @@ def _subject(out: Path, name: str, head: Anatomy, seed: int, null: bool) -> dict
         _write(made, folder, name)
     return {"participant_id": name, "age": f"{made.age_years:.0f}", "sex": sex,
             "anatomy": head.name, "seed": str(seed), **labels}
+
+
+def redrawn(
+    means: NDArray[np.float64], seeds: Sequence[int], seed: int
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.str_]]]:
+    """Means (subject, quantity, region) and labels, had other diseases been drawn for FA and CBF.
+
+    `seeds` of the subjects as in their table. T1w and all that anatomy does to the means stay: the
+    disease scales the tissue, and so what is measured of it but for what its neighbours blur in.
+    """
+    generator = np.random.default_rng([seed, 2])
+    out, labels = means.copy(), []
+    for n, own in enumerate(seeds):
+        before = np.random.default_rng([own, 1]).standard_normal(2)[0]
+        after = generator.standard_normal()
+        for q, loss in enumerate((FA_LOSS, CBF_LOSS)):
+            out[n, q] *= (1 - loss * after) / (1 - loss * before)
+        labels.append(_labels(after, generator))
+    return out, {name: np.array([one[name] for one in labels]) for name in LABELS}
+
+
+def _labels(disease: float, generator: np.random.Generator) -> dict[str, str]:
+    return {label: _class(names, disease + _BLUR[label] * generator.standard_normal())
+            for label, names in zip(LABELS, (_ROOTS, _GROUPS), strict=True)}
 
 
 def _class(names: Sequence[str], value: float) -> str:

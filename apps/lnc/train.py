@@ -8,9 +8,10 @@ all subjects; the network's own weights stay as they are.
 from __future__ import annotations
 
 import math
+import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,11 +22,12 @@ from apps.evaluate.store import write_text
 from apps.lnc.command import Evaluated, Request, measured_and_evaluated
 from apps.lnc.crossval import Array, fit, one_hot
 from apps.lnc.measures import QUANTITIES, Measures
-from apps.lnc.page import page
-from apps.lnc.scans import Cohort
+from apps.lnc.page import LEVEL, page
+from apps.lnc.pictures import draw
+from apps.lnc.scans import Cohort, read_cohort
 from apps.lnc.scores import Estimate, holm
 from apps.lnc.study import DEEP, Design, LabelResult, QuantityResult, Table
-from operators.errors import InputError, OutputError
+from operators.errors import ConfigurationError, InputError, OutputError
 from operators.lnc_scorer.bundle import (
     HEADS,
     METADATA,
@@ -40,7 +42,7 @@ from operators.lnc_scorer.bundle import (
 from operators.lnc_scorer.crops import SIDES
 from operators.types import Role, Unit
 
-LEVEL = 0.05
+_PLAIN = re.compile(r"[A-Za-z0-9 _.()-]{1,40}")
 NAME = "Lentiform LNC scorer"
 _UNITS = {Role.FA: Unit.RATIO, Role.CBF: Unit.ABSOLUTE_CBF}
 _LEAST_REFERENCE = 10
@@ -53,6 +55,18 @@ class Group:
 
     column: str = ""
     value: str = ""
+
+    @staticmethod
+    def of(words: str) -> Group | None:
+        """Of `column=value`, `all` or `none`. ConfigurationError for anything else."""
+        if words in ("none", "all"):
+            return None if words == "none" else Group()
+        column, _, value = (part.strip() for part in words.partition("="))
+        if not column or not value:
+            raise ConfigurationError(
+                f"--reference {words!r} names no group. Give column=value as in participants.tsv, "
+                "all, or none.")
+        return Group(column, value)
 
     @property
     def words(self) -> str:
@@ -68,6 +82,12 @@ def train_cohort(request: Request, design: Design, group: Group | None) -> Path:
     start, bundle = request.models / "lnc_scorer", request.out / "lnc_scorer"
     if bundle.resolve() == start.resolve():
         raise OutputError(f"{request.out} holds the model it starts from. Give another folder.")
+    if group is not None:
+        members_of(read_cohort(request.cohort), group)
+    bad = next((name for name in request.labels if not _PLAIN.fullmatch(name)), None)
+    if bad is not None:
+        raise InputError(f"Label {bad!r} cannot be named in DICOM. Rename the column: Latin "
+                         "letters, digits, space, _ . - ( ), at most 40.")
     found = measured_and_evaluated(request, design)
     quantities, labels, untold = _chosen(found)
     reference = None if group is None else reference_group(
@@ -80,26 +100,39 @@ def train_cohort(request: Request, design: Design, group: Group | None) -> Path:
         regions=tuple(request.regions), not_told=untold, reference=reference,
         quantities=tuple(map(_quantity_head, quantities)), labels=tuple(map(_label_head, labels)))
     weights, intercept = _fitted(found.table, quantities, labels)
-    (bundle / WEIGHTS).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(start / WEIGHTS, bundle / WEIGHTS)
-    with (bundle / HEADS).open("wb") as file:
+    partial = bundle.with_name(bundle.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / WEIGHTS).parent.mkdir(parents=True)
+    shutil.copyfile(start / WEIGHTS, partial / WEIGHTS)
+    with (partial / HEADS).open("wb") as file:
         np.savez_compressed(file, weights=weights.astype(np.float32), intercept=intercept)
-    card = bundle / "docs" / "README.md"
-    write_text(card, page(found.report))
-    write_text(bundle / METADATA, metadata.model_dump_json(indent=1) + "\n")
-    return card
+    card = Path("docs") / "README.md"
+    report = replace(found.report, command=" ".join(
+        Path(word).name if "/" in word else word for word in found.report.command.split()))
+    write_text(partial / card, page(report))
+    draw(report.quantities, report.labels, partial / card.with_name("lnc.png"))
+    write_text(partial / METADATA, metadata.model_dump_json(indent=1) + "\n")
+    shutil.rmtree(bundle, ignore_errors=True)
+    partial.rename(bundle)
+    return bundle / card
+
+
+def members_of(cohort: Cohort, group: Group) -> NDArray[np.bool_]:
+    """Who belongs to it (subject,). InputError where they are too few."""
+    inside = (cohort.column(group.column) == group.value if group.column
+              else np.ones(len(cohort.members), bool))
+    if inside.sum() < _LEAST_REFERENCE:
+        raise InputError(
+            f"The reference group {group.words} has {int(inside.sum())} subjects. Wanted: at least "
+            f"{_LEAST_REFERENCE}. Give column=value as in participants.tsv.")
+    return inside
 
 
 def reference_group(
     cohort: Cohort, measures: Sequence[Measures], group: Group, regions: Sequence[str]
 ) -> Reference:
     """Mean and SD (n - 1) of volumes, FA and CBF, each side, in the group."""
-    inside = (cohort.column(group.column) == group.value if group.column
-              else np.ones(len(measures), bool))
-    if inside.sum() < _LEAST_REFERENCE:
-        raise InputError(
-            f"The reference group {group.words} has {int(inside.sum())} subjects. Wanted: at least "
-            f"{_LEAST_REFERENCE}. Give column=value as in participants.tsv.")
+    inside = members_of(cohort, group)
     own = [one for one, kept in zip(measures, inside, strict=True) if kept]
     out = []
     for r, region in enumerate(regions):
