@@ -327,7 +327,7 @@ class RegionMeasure:
     volume_mm3: float
     quantities: Mapping[Role, Statistic]
     lesion_counts: Mapping[LesionClass, int]
-    lesion_volume_mm3: float
+    lesion_volume_mm3: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,14 +405,14 @@ class LncScore:
 
     `notes` are sentences for the report (partial coverage, relative CBF). `lesion_counts` and
     `lesion_volume_mm3` are those of `RegionMeasure` over all regions together, a lesion in two of
-    them once.
+    them once; {} and None where lesions were not assessed.
     """
 
     measures: tuple[RegionMeasure, ...]
     asymmetries: tuple[Asymmetry, ...]
     notes: tuple[str, ...]
     lesion_counts: Mapping[LesionClass, int] = field(default_factory=dict)
-    lesion_volume_mm3: float = 0.0
+    lesion_volume_mm3: float | None = None
     estimates: LncEstimates | NotAssessed = NotAssessed("No LNC model was asked.")
 
 

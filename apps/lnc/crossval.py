@@ -18,18 +18,19 @@ they run from hardly any to all but the mean (our choice)."""
 
 
 def out_of_fold(
-    features: Array, targets: Array, groups: NDArray, *, folds: int, repeats: int, seed: int
+    features: Array, targets: Array, groups: NDArray | None = None, *, folds: int, repeats: int,
+    seed: int,
 ) -> Array:
     """Predictions (sample, target), each of models that did not learn from its sample's group.
 
     `features` (sample, feature), `targets` (sample, target). Each of `repeats` partings into
     `folds` gives every sample one prediction; their mean comes back. Features are standardised by
-    the training samples. `groups` (sample,) are never parted: one per subject, or subjects that
-    are alike.
+    the training samples. `groups` (sample,) are never parted; None: every sample is its own.
     """
     from sklearn.model_selection import GroupKFold
 
     total = np.zeros_like(targets, dtype=np.float64)
+    groups = np.arange(len(features)) if groups is None else groups
     for repeat in range(repeats):
         parts = GroupKFold(folds, shuffle=True, random_state=seed + repeat)
         for train, test in parts.split(features, groups=groups):

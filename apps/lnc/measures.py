@@ -118,8 +118,8 @@ def _mean(values: NDArray, role: Role, name: str) -> float:
         return float("nan")
     mean = float(known.mean())
     if role is Role.FA and not 0 <= mean <= 1:
-        raise InputError(f"{name}: FA has a mean of {mean:.4g} in a nucleus. Wanted: 0 to 1; divide "
-                         "it by its scale.")
+        raise InputError(f"{name}: FA has a mean of {mean:.4g} in a nucleus. Wanted: 0 to 1; "
+                         "divide it by its scale.")
     return mean
 
 

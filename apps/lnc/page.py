@@ -43,7 +43,7 @@ def page(one: Report) -> str:
             "same learner and slices tell what there is.**")
     else:
         parts.append("![R² and balanced accuracy, 95 % intervals](lnc.png)")
-    adjusted = holm([each.p for each in (*one.quantities, *one.labels)])
+    adjusted = holm([*(each.p for each in one.quantities), *(each.p for each in one.labels)])
     parts += map(_quantity, one.quantities, adjusted)
     parts += map(_label, one.labels, adjusted[len(one.quantities):])
     parts.append(f"## Beside the paper\n\n{PAPER}")

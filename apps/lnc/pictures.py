@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from apps.lnc.scores import Regression
+from apps.lnc.scores import Classification, Regression
 from apps.lnc.study import ANATOMY, DEEP, PLAIN, LabelResult, QuantityResult
 
 _COLOURS = {DEEP: "#1f5fa8", ANATOMY: "#c26a00", PLAIN: "#5c8a3a"}
@@ -17,8 +17,9 @@ def draw(
     """R2 of every quantity and balanced accuracy of every label, with intervals, to a PNG."""
     from matplotlib.figure import Figure
 
-    rows = [(f"{one.role.value.upper()} {one.region}", one.sets) for one in quantities]
-    rows += [(f"label {one.name}", one.sets) for one in labels]
+    rows: list[tuple[str, Mapping[str, Regression | Classification]]] = [
+        (f"{one.role.value.upper()} {one.region}", dict(one.sets)) for one in quantities]
+    rows += [(f"label {one.name}", dict(one.sets)) for one in labels]
     figure = Figure(figsize=(7, 1.2 + 0.5 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for row, (_, sets) in enumerate(rows):

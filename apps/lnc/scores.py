@@ -155,8 +155,8 @@ def gain(
 
 
 def permutation_p(
-    score: Callable[[Array, Array], float], features: Array, targets: Array, groups: NDArray,
-    found: float, *, permutations: int, folds: int, repeats: int, seed: int,
+    score: Callable[[Array, Array], float], features: Array, targets: Array, found: float, *,
+    permutations: int, folds: int, repeats: int, seed: int, groups: NDArray | None = None,
 ) -> float:
     """How often targets dealt out at random among the samples are predicted as well.
 

@@ -105,8 +105,8 @@ def tabulate(
             [one.volumes_mm3.mean(axis=1) for one in measures])]),
         PLAIN: np.stack([one.intensities.mean(axis=1).ravel() for one in measures]),
     }
-    return Table(tuple(regions), features, np.stack([one.slices for one in measures]), groups_of(cohort, group),
-                 np.stack([one.means.mean(axis=2) for one in measures]),
+    return Table(tuple(regions), features, np.stack([one.slices for one in measures]),
+                 groups_of(cohort, group), np.stack([one.means.mean(axis=2) for one in measures]),
                  {name: cohort.column(name) for name in labels})
 
 
@@ -124,9 +124,9 @@ def check(cohort: Cohort, labels: Sequence[str], design: Design) -> None:
     groups = len(set(groups_of(cohort, design.group).tolist()))
     _enough(len(cohort.members), "Images")
     if groups < design.folds:
-        raise InputError(
-            f"{groups} {f'groups of {design.group}' if design.group else 'subjects'} cannot be parted into "
-            f"{design.folds} folds. Give --folds {groups} or fewer.")
+        what = f"groups of {design.group}" if design.group else "subjects"
+        raise InputError(f"{groups} {what} cannot be parted into {design.folds} folds. Give "
+                         f"--folds {groups} or fewer.")
     cohort.numbers("age")
     for name in labels:
         class_counts(name, cohort.column(name), design)
@@ -237,7 +237,7 @@ def _p(
     score: Callable[[Array, Array], float], design: Design,
 ) -> float:
     return permutation_p(
-        score, table.features[DEEP][kept], targets, table.groups[kept], found,
+        score, table.features[DEEP][kept], targets, found, groups=table.groups[kept],
         permutations=design.permutations, folds=design.folds, repeats=design.repeats,
         seed=design.seed)
 

@@ -82,9 +82,11 @@ def estimate_sentences(estimates: LncEstimates) -> list[str]:
     if estimates.z_scores:
         words.append(f"z-scores against {estimates.reference}; volumes as they are, not by head "
                      "size.")
+    interval = ("; about 95 of 100 subjects like its cohort lie in the interval"
+                if estimates.regions else "")
     if estimates.regions or estimates.labels:
-        words.append(f"Estimates are what {estimates.model.name} expects from T1w alone; 95 of 100 "
-                     "subjects like its cohort lie in the interval. They replace no measurement.")
+        words.append(f"Estimates are what {estimates.model.name} expects from T1w alone{interval}. "
+                     "They replace no measurement.")
     return words
 
 

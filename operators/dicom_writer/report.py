@@ -114,8 +114,18 @@ def _lnc(findings: Findings) -> list[Any]:
     return [
         _paragraph("Lenticulostriate artery-neural complex (means)", "heading"),
         _table([head, *rows], widths),
+        _table(_asymmetry_rows(lnc, [None, *(role for role, _, _ in roles)]),
+               [32, *([24] * (1 + len(roles)))]),
         *_estimates(lnc),
     ]
+
+
+def _asymmetry_rows(lnc: LncScore, roles: Sequence[Role | None]) -> list[list[str]]:
+    found = {(one.name, one.role): one.percent for one in lnc.asymmetries}
+    known = [role for role in roles if any(key == role for _, key in found)]
+    head = ["Asymmetry, %", *("mm³" if role is None else role.value.upper() for role in known)]
+    return [head, *([name, *(f"{found[name, role]:+.0f}" if (name, role) in found else "–"
+                             for role in known)] for name in LNC_NAMES)]
 
 
 def _estimates(lnc: LncScore) -> list[Any]:
@@ -212,8 +222,14 @@ def _saliency(findings: Findings, regions: RegionMap) -> list[Any]:
         return []
     maps = {name: one for name, one in lnc.estimates.saliency.items() if one.array.any()}
     image = pictures.saliency_picture(findings.study, regions, maps) if maps else b""
-    return [_paragraph("What raises the model's answers (Grad-CAM, cells of 8 mm)", "heading"),
-            _image(image, min(425, 147 * len(maps)))] if maps else []
+    if not maps:
+        return []
+    rest = list(maps)[pictures.SALIENCY_PANELS:]
+    story = [_paragraph("What raises the model's answers (Grad-CAM, cells of 8 mm)", "heading"),
+             _image(image, 147 * min(len(maps), pictures.SALIENCY_PANELS))]
+    if rest:
+        story.append(_paragraph(marked(f"In DICOM only: {', '.join(rest)}."), "small"))
+    return story
 
 
 def _caption(lesion: Any) -> str:

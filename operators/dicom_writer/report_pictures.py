@@ -75,11 +75,14 @@ def region_picture(study: CoregisteredStudy, regions: RegionMap) -> bytes:
     return _png(figure)
 
 
+SALIENCY_PANELS = 3
+
+
 def saliency_picture(
     study: CoregisteredStudy, regions: RegionMap, maps: Mapping[str, Volume]
 ) -> bytes:
     """A panel per map, at most three, over T1w in the slice in which they are strongest."""
-    shown = dict(list(maps.items())[:3])
+    shown = dict(list(maps.items())[:SALIENCY_PANELS])
     upright = {name: _upright(one) for name, one in shown.items()}
     level = int(np.argmax(sum(one.array.sum(axis=(1, 2)) for one in upright.values())))
     base = Role.T1W if Role.T1W in study.contrasts else study.reference

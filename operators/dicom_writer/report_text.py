@@ -52,10 +52,18 @@ def impression(findings: Findings) -> list[str]:
 def _lnc_impression(lnc: LncScore) -> str:
     burden = [_number(count, LESIONS[kind].name.lower())
               for kind, count in lnc.lesion_counts.items() if count and kind in _BURDEN]
-    held = f" They hold {' and '.join(burden)}." if burden else ""
-    if isinstance(lnc.estimates, NotAssessed):
-        return f"Lenticulostriate regions: measured values below; no score is derived.{held}"
-    return f"Lenticulostriate regions: measured values below, model estimates beside them.{held}"
+    held = f"They hold {' and '.join(burden) or 'no microbleed and no iron deposit'}."
+    if lnc.lesion_volume_mm3 is None:
+        held = "Lesions in them: not assessed."
+    elif burden:
+        held = f"{held[:-1]}, {lnc.lesion_volume_mm3:.0f} mm³."
+    said = lnc.estimates
+    told = "no score is derived"
+    if not isinstance(said, NotAssessed) and (said.regions or said.labels):
+        told = "model estimates beside them"
+    elif not isinstance(said, NotAssessed) and said.z_scores:
+        told = "compared with a reference group"
+    return f"Lenticulostriate regions: measured values below; {told}. {held}"
 
 
 def location_rows(lesions: Sequence[Lesion], kind: LesionClass) -> list[tuple[str, int, int, int]]:

@@ -29,7 +29,7 @@ def saliency_objects(
     `source` is the series whose grid is the reference grid.
     """
     return {
-        f"SALIENCY_{re.sub('[^A-Za-z0-9]+', '-', name)}": _object(
+        f"SALIENCY_{place + 1}_{re.sub('[^A-Za-z0-9]+', '-', name)}": _object(
             name, volume, source, imprint, _FIRST + place)
         for place, (name, volume) in enumerate(estimates.saliency.items())
         if np.asarray(volume.array).any()

@@ -4,7 +4,7 @@
     OUT/dicom/SEG_regions.dcm   only where regions were assessed
     OUT/dicom/SR_findings.dcm
     OUT/dicom/PDF_report.dcm
-    OUT/dicom/SALIENCY_<answer>.dcm   only where an LNC model of a cohort answered
+    OUT/dicom/SALIENCY_<n>_<answer>.dcm   only where an LNC model of a cohort answered
     OUT/dicom/<ROLE>/0001.dcm   computed maps: SWI, QSM, FA, CBF ...
     OUT/report.pdf
     OUT/findings.json

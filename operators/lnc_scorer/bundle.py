@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Annotated
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from operators.errors import ConfigurationError
-from operators.labels import Side
+from operators.labels import LNC_NAMES, Side
 from operators.lnc_scorer.crops import REGIONS
+from operators.lnc_scorer.features import FEATURES
 from operators.types import ModelIdentity, Role, Unit
 
 if TYPE_CHECKING:
@@ -24,6 +27,15 @@ HEADS = Path("models") / "heads.npz"
 METADATA = Path("configs") / "metadata.json"
 Interval = tuple[float, float, float]
 """A figure, and the bounds of its 95 % interval."""
+
+
+def _region(name: str) -> str:
+    if name not in LNC_NAMES:
+        raise ValueError(f"{name!r} is none of {', '.join(LNC_NAMES)}")
+    return name
+
+
+RegionName = Annotated[str, AfterValidator(_region)]
 
 
 class _Plain(BaseModel):
@@ -82,7 +94,7 @@ class Metadata(_Plain):
     name: str
     version: str
     training_data: str
-    regions: tuple[str, ...] = REGIONS
+    regions: tuple[RegionName, ...] = Field(default=REGIONS, min_length=1)
     quantities: tuple[QuantityHead, ...] = ()
     labels: tuple[LabelHead, ...] = ()
     not_told: tuple[str, ...] = ()
@@ -122,7 +134,7 @@ def load_bundle(folder: Path) -> LncBundle:
     """Read a model folder. ConfigurationError names the file that is missing or wrong."""
     try:
         metadata = Metadata.model_validate_json((folder / METADATA).read_bytes())
-        digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+        digest = model_digest(folder)
     except (OSError, ValidationError) as error:
         raise ConfigurationError(
             f"{folder} is no LNC model: {' '.join(str(error).split())[:300]}. Restore it, or take "
@@ -134,14 +146,22 @@ def load_bundle(folder: Path) -> LncBundle:
     return LncBundle(folder, metadata, identity, heads)
 
 
+def model_digest(folder: Path) -> str:
+    """SHA-256 of all that decides what a model says: weights, heads, metadata."""
+    parts = [folder / part for part in (WEIGHTS, HEADS, METADATA)]
+    return hashlib.sha256(b"".join(
+        hashlib.sha256(part.read_bytes()).digest() for part in parts if part.is_file()
+        or part.name != HEADS.name)).hexdigest()
+
+
 def _heads(path: Path, outputs: int, metadata: Metadata) -> Heads:
     try:
         with np.load(path) as stored:
             heads = Heads(stored["weights"].astype(float), stored["intercept"].astype(float))
         fits = (heads.weights.shape[0] == len(heads.intercept) == outputs
-                and heads.weights.shape[1] % len(metadata.regions) == 0
+                and heads.weights.shape[1] == FEATURES * len(metadata.regions)
                 and bool(np.isfinite(heads.weights).all()))
-    except (OSError, KeyError, ValueError, EOFError, IndexError) as error:
+    except (OSError, KeyError, ValueError, EOFError, IndexError, BadZipFile) as error:
         raise ConfigurationError(f"{path} cannot be read ({error}). Train it anew.") from error
     if not fits:
         raise ConfigurationError(
@@ -164,7 +184,8 @@ def load_network(folder: Path) -> tuple[LncNet, str]:
         stored = torch.load(path, map_location="cpu", weights_only=True)
         network.load_state_dict({name: weight.float() if weight.is_floating_point() else weight
                                  for name, weight in stored.items()})
-    except (OSError, RuntimeError, AttributeError, ValueError, EOFError) as error:
+    except (OSError, RuntimeError, AttributeError, ValueError, EOFError, KeyError,
+            UnpicklingError) as error:
         raise ConfigurationError(
             f"{path} cannot be used as the LNC network ({type(error).__name__}). Give a folder "
             "with models/model.pt as of python -m apps.train.lnc."

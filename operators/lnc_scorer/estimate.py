@@ -140,11 +140,11 @@ def _told(
         best = int(np.argmax(told[first:first + len(head.classes)]))
         labels.append(LabelEstimate(head.name, head.classes[best], head.right[best],
                                     head.balanced_accuracy, head.chance, head.subjects))
-        wanted[head.name] = heads.weights[[first + best] * len(about.regions)]
+        wanted[f"label {head.name}"] = heads.weights[[first + best] * len(about.regions)]
         first += len(head.classes)
     for role in dict.fromkeys(head.role for head in about.quantities):
         rows = {head.region: n for n, head in enumerate(about.quantities) if head.role is role}
-        wanted[role.value] = np.stack([
+        wanted[role.value.upper()] = np.stack([
             heads.weights[rows[name]] if name in rows else np.zeros(heads.weights.shape[1])
             for name in about.regions])
     return quantities, tuple(labels), saliency_maps(

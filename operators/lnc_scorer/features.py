@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from operators.lnc_scorer.network import LncNet
 
 Array = NDArray[np.float32]
+FEATURES = 512
+"""Of a region."""
 _BATCH = 12
 
 

@@ -6,7 +6,8 @@ import torch
 from monai.networks.nets.resnet import ResNet, ResNetBlock
 from torch import Tensor, nn
 
-FEATURES = 512
+from operators.lnc_scorer.features import FEATURES
+
 WIDTHS = (32, 64, 128, 256)
 """Half of ResNet18's, so that the weights stay small; mean and maximum of the last give 512."""
 

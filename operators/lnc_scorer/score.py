@@ -110,10 +110,10 @@ def _statistic(values: NDArray[Any], unit: Unit) -> Statistic:
 
 def _burden(
     inside: NDArray[np.bool_], lesions: LesionMap | NotAssessed, voxel_mm3: float
-) -> tuple[Mapping[LesionClass, int], float]:
+) -> tuple[Mapping[LesionClass, int], float | None]:
     """Lesions of each class that touch the region, and the volume of blood and iron inside it."""
     if isinstance(lesions, NotAssessed):
-        return {}, 0.0
+        return {}, None
     labels = np.asarray(lesions.labels.array)
     touching = set(np.unique(labels[inside]).tolist())
     here = [lesion for lesion in lesions.lesions if lesion.index in touching]

@@ -24,6 +24,8 @@ def blocks():
         x = 26 if n % 2 == 0 else 12
         y = 8 + 10 * (n // 2)
         regions[x:x + 6, y:y + 8, 18:26] = number
+    regions[18:26, 8:36, 30:34] = structure(
+        "deep and periventricular white matter", Side.LEFT).number
     return regions
 
 

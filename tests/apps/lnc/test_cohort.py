@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import torch
@@ -14,9 +15,10 @@ from apps.lnc.command import Request, evaluate_cohort
 from apps.lnc.leak import BY_SLICE, BY_SUBJECT, evaluate_slices
 from apps.lnc.measures import measure, measure_all
 from apps.lnc.scans import read_cohort
-from apps.lnc.study import DEEP, LEAST, Design, Table, evaluate, tabulate
+from apps.lnc.simulated import redrawn, write_cohort
+from apps.lnc.study import DEEP, LEAST, Design, Table, check, evaluate, groups_of, tabulate
 from apps.map.settings import DEFAULT_CONFIG, load_settings
-from operators.errors import ConfigurationError, InputError
+from operators.errors import ConfigurationError, InputError, OutputError
 from operators.lnc_scorer.crops import REGIONS
 from operators.lnc_scorer.network import LncNet
 from operators.types import Role
@@ -109,7 +111,9 @@ def test_the_page_tells_p_and_that_parting_slices_leaks(
     assert "inflated" in leak
     assert "p = " not in leak
     data = json.loads((tmp_path / "out" / "lnc.json").read_text())
-    assert data["design"]["by_slice"] is True
+    assert data["design"]["by_slice"] is False
+    assert json.loads((tmp_path / "out" / "lnc-slices.json").read_text())["design"]["by_slice"]
+    assert (tmp_path / "out" / "lnc.png").stat().st_size > 10_000
     with pytest.raises(ConfigurationError, match=r"model\.pt cannot be used"):
         evaluate_cohort(replace(request, models=tmp_path), SMALL)
 
@@ -118,7 +122,8 @@ def test_slices_of_one_subject_on_both_sides_make_something_of_nothing():
     generator = np.random.default_rng(3)
     subjects = generator.normal(size=(40, 1, 30)) + generator.normal(size=(40, 20, 30)) / 5
     labels = np.array(["a", "b"])[generator.integers(2, size=40)]
-    table = Table(("putamen",), {}, subjects, generator.normal(size=(40, 2, 1)), {"group": labels})
+    table = Table(("putamen",), {}, subjects, np.arange(40), generator.normal(size=(40, 2, 1)),
+                  {"group": labels})
     (fa, _), (label,) = evaluate_slices(table, SMALL)
     assert fa.sets[BY_SLICE].r2.value > 0.95
     assert fa.sets[BY_SUBJECT].r2.value < 0.1
@@ -168,11 +173,107 @@ def test_too_few_subjects_or_classes_are_refused(measured):
         evaluate(tabulate(whole, measures, ["participant_id"]), SMALL)
 
 
+@pytest.mark.parametrize(("change", "said"), [
+    (lambda rows: [row | {"age": "inf"} for row in rows], "age of sub-00 is 'inf'"),
+    (lambda rows: [row | {"group": "one"} for row in rows], "Label group has 1 classes"),
+    (lambda rows: [row | {"group": "n/a"} for row in rows], "known of 0 subjects"),
+])
+def test_a_table_is_refused_before_anything_is_measured(cohort, weights, tmp_path, change, said):
+    edit(cohort, change)
+    request = Request(cohort, tmp_path / "out", ["group"], weights, DEFAULT_CONFIG, "")
+    with pytest.raises(InputError, match=said):
+        evaluate_cohort(request, SMALL)
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_many_folds_and_too_few_groups_are_refused(cohort):
+    whole = read_cohort(cohort)
+    with pytest.raises(InputError, match="21 subjects cannot be parted into 22 folds"):
+        check(whole, [], Design(folds=22))
+    with pytest.raises(InputError, match="2 groups of sex cannot be parted into 5 folds"):
+        check(whole, [], Design(group="sex"))
+    check(whole, ["group"], Design())
+
+
+def test_who_is_in_no_group_is_alone(cohort):
+    edit(cohort, lambda rows: [row | {"site": "n/a" if n < 2 else "AB"[n % 2]}
+                               for n, row in enumerate(rows)])
+    groups = groups_of(read_cohort(cohort), "site")
+    assert len(set(groups)) == 4
+    assert groups[2] == groups[4] != groups[3]
+
+
+def test_maps_that_cannot_be_are_refused_and_short_ones_do_not_count(cohort, network, settings):
+    member = read_cohort(cohort).members[0]
+    image = nibabel.load(member.images[Role.FA])
+    fa = np.array(image.dataobj)
+    nibabel.save(nibabel.Nifti1Image(fa * 1000, image.affine), member.images[Role.FA])
+    with pytest.raises(InputError, match=r"sub-00: FA has a mean of 3\d\d"):
+        measure(member, network, settings)
+    fa[:22] = np.nan
+    nibabel.save(nibabel.Nifti1Image(fa, image.affine), member.images[Role.FA])
+    known = np.isfinite(measure(member, network, settings).means[0])
+    assert known.any()
+    assert not known.all()
+
+
+def test_a_quantity_that_never_varies_is_refused(measured):
+    whole, measures = measured
+    same = [replace(one, means=np.full_like(one.means, 0.4)) for one in measures]
+    with pytest.raises(InputError, match=r"FA of the caudate nucleus is 0\.4 in every subject"):
+        evaluate(tabulate(whole, same, []), SMALL)
+    none = [replace(one, means=np.full_like(one.means, np.nan)) for one in measures]
+    with pytest.raises(InputError, match="nothing to evaluate"):
+        evaluate(tabulate(whole, none, []), SMALL)
+
+
+def test_nuclei_alone_relative_maps_and_odd_files_are_refused(cohort, network, settings):
+    member = read_cohort(cohort).members[0]
+    image = nibabel.load(member.regions)
+    nuclei = np.asarray(image.dataobj)
+    nibabel.save(nibabel.Nifti1Image(np.where(nuclei > 6, 0, nuclei), image.affine),
+                 member.regions)
+    with pytest.raises(InputError, match="holds no white matter"):
+        measure(member, network, settings)
+    cbf = member.images[Role.CBF]
+    cbf.rename(cbf.with_name("sub-00_desc-relative_cbf.nii.gz"))
+    with pytest.raises(InputError, match="relative CBF"):
+        read_cohort(cohort)
+    (cohort / "dataset_description.json").write_text("[]")
+    with pytest.raises(InputError, match="no object"):
+        read_cohort(cohort)
+
+
+def test_a_broken_kept_measure_is_measured_anew(cohort, network, settings, tmp_path):
+    few = replace(read_cohort(cohort), members=read_cohort(cohort).members[:1])
+    (first,) = measure_all(few, network, "a", tmp_path, settings)
+    (kept,) = (tmp_path / "measures").iterdir()
+    kept.write_bytes(b"PK broken")
+    (again,) = measure_all(few, network, "a", tmp_path, settings)
+    assert np.array_equal(first.means, again.means)
+
+
+def test_a_cohort_goes_on_and_no_other_is_written_over_it(tmp_path):
+    with pytest.raises(ZeroDivisionError):  # no head to go on with
+        write_cohort(tmp_path, [], subjects=1)
+    with pytest.raises(ZeroDivisionError):
+        write_cohort(tmp_path, [], subjects=1)
+    with pytest.raises(OutputError, match="holds another cohort"):
+        write_cohort(tmp_path, [], subjects=1, null=True)
+
+
+def test_other_diseases_change_means_as_they_would_the_tissue():
+    means = np.full((3, 2, 1), 10.0)
+    other, labels = redrawn(means, [11, 12, 13], 5)
+    again, _ = redrawn(other, [11, 12, 13], 5)
+    assert not np.allclose(other, means)
+    assert np.allclose(again / other, other / means)
+    assert {len(column) for column in labels.values()} == {3}
+
+
 def test_regions_on_another_grid_are_refused(cohort, network, settings):
     member = read_cohort(cohort).members[0]
     shifted = Path(member.regions)
-    import nibabel
-
     image = nibabel.load(shifted)
     affine = image.affine.copy()
     affine[0, 3] += 5

@@ -53,6 +53,21 @@ def test_a_sample_does_not_tell_of_itself():
     assert abs(predicted[7, 0]) < 1e-9
 
 
+def test_what_only_the_group_tells_is_not_found_where_groups_stay_together(generator):
+    group = np.repeat(np.arange(10), 8)
+    features = generator.normal(size=(10, 60))[group] + 0.1 * generator.normal(size=(80, 60))
+    target = generator.normal(size=10)[group][:, None]
+    assert r2(target[:, 0], out_of_fold(features, target, **HOW)[:, 0]) > 0.9
+    apart = out_of_fold(features, target, group, **HOW)
+    assert r2(target[:, 0], apart[:, 0]) < 0.1
+
+
+def test_what_cannot_be_scored_is_not_above_chance(generator):
+    features = generator.normal(size=(20, 3))
+    assert permutation_p(r2, features, np.ones((20, 1)), np.nan, permutations=9, **HOW) == 1.0
+    assert np.isnan(rmse_percent(np.zeros(3), np.ones(3)))
+
+
 def test_features_that_never_vary_do_no_harm(generator):
     features = np.hstack([generator.normal(size=(40, 5)), np.ones((40, 5))])
     assert np.isfinite(out_of_fold(features, features[:, :1], **HOW)).all()

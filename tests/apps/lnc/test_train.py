@@ -14,8 +14,8 @@ from apps.lnc.scores import holm, within
 from apps.lnc.study import Design
 from apps.lnc.train import Group, reference_group, train_cohort
 from apps.map.settings import DEFAULT_CONFIG
-from operators.errors import InputError, OutputError
-from operators.lnc_scorer.bundle import load_bundle
+from operators.errors import ConfigurationError, InputError, OutputError
+from operators.lnc_scorer.bundle import load_bundle, load_network
 from operators.lnc_scorer.crops import REGIONS
 from operators.lnc_scorer.network import LncNet
 from operators.types import Role
@@ -80,6 +80,48 @@ def test_the_reference_group_is_that_of_the_table(trained, whole_cohort):
     assert volumes == []  # all alike: no SD, no z-score
     with pytest.raises(InputError, match="The reference group group = odd has 0 subjects"):
         reference_group(read_cohort(whole_cohort), [], Group("group", "odd"), REGIONS)
+
+
+@pytest.mark.parametrize("words", ["=C", "group", "group=", "", "="])
+def test_a_reference_that_names_no_group_is_refused(words):
+    with pytest.raises(ConfigurationError, match="names no group"):
+        Group.of(words)
+
+
+def test_references():
+    assert Group.of("none") is None
+    assert Group.of("all") == Group()
+    assert Group.of("group=well = ish") == Group("group", "well = ish")
+
+
+def test_the_identity_follows_the_heads(trained):
+    request, _ = trained
+    bundle = request.out / "lnc_scorer"
+    before = load_bundle(bundle).identity.sha256
+    path = bundle / "configs" / "metadata.json"
+    text = path.read_text()
+    path.write_text(text.replace('"ill"', '"bad"', 1))
+    assert load_bundle(bundle).identity.sha256 != before
+    path.write_text(text)
+    assert load_bundle(bundle).identity.sha256 == before
+
+
+@pytest.mark.parametrize(("part", "content"), [
+    ("models/heads.npz", b"PK no archive"), ("configs/metadata.json", b'{"regions": ["foo"]}')])
+def test_a_broken_bundle_is_named(trained, tmp_path, part, content):
+    request, _ = trained
+    bundle = shutil.copytree(request.out / "lnc_scorer", tmp_path / "bundle")
+    (bundle / part).write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"cannot be read|is no LNC model"):
+        load_bundle(bundle)
+
+
+def test_weights_that_are_none_are_named(trained, tmp_path):
+    request, _ = trained
+    bundle = shutil.copytree(request.out / "lnc_scorer", tmp_path / "bundle")
+    (bundle / "models" / "model.pt").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ConfigurationError, match="cannot be used as the LNC network"):
+        load_network(bundle)
 
 
 def test_the_model_it_starts_from_is_not_overwritten(trained, models):

@@ -115,8 +115,8 @@ def _walk(item):
 def test_saliency_is_a_parametric_map_in_its_place(out: Path, estimated: LncScore) -> None:
     assert isinstance(estimated.estimates, LncEstimates)
     files = sorted(path.name for path in (out / "dicom").glob("SALIENCY*"))
-    assert files == ["SALIENCY_fa.dcm"]
-    read = highdicom.imread(out / "dicom" / "SALIENCY_fa.dcm").get_volume()
+    assert files == ["SALIENCY_1_fa.dcm"]
+    read = highdicom.imread(out / "dicom" / "SALIENCY_1_fa.dcm").get_volume()
     given = estimated.estimates.saliency["fa"]
     where = np.argwhere(given.array == 1)
     place = given.map_indices_to_reference(where)
@@ -124,14 +124,14 @@ def test_saliency_is_a_parametric_map_in_its_place(out: Path, estimated: LncScor
     assert np.allclose(read.map_indices_to_reference(np.argwhere(read.array == 1)), place,
                        atol=1e-3)
     assert read.array.sum() == pytest.approx(given.array.sum())
-    header = dcmread(out / "dicom" / "SALIENCY_fa.dcm", stop_before_pixels=True)
+    header = dcmread(out / "dicom" / "SALIENCY_1_fa.dcm", stop_before_pixels=True)
     assert header.ContentQualification == "RESEARCH"
 
 
 def test_dciodvfy_finds_no_error_in_what_a_model_adds(out: Path) -> None:
     if shutil.which("dciodvfy") is None:
         pytest.skip("dciodvfy is not installed (dicom3tools: Debian)")
-    for name in ("SALIENCY_fa", "SR_findings"):
+    for name in ("SALIENCY_1_fa", "SR_findings"):
         done = subprocess.run(["dciodvfy", "-new", str(out / "dicom" / f"{name}.dcm")],
                               capture_output=True, text=True, check=False)
         lines = (done.stdout + done.stderr).splitlines()

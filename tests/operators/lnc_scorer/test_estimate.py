@@ -153,15 +153,15 @@ def test_saliency_lies_about_the_regions_whose_evidence_counts(
     about = ABOUT.model_copy(update={"quantities": (FA_HEAD,), "labels": (LABEL_HEAD,)})
     told = estimate(study(t1w), region_map, measures(), bundle(about, weights, intercept))
     assert isinstance(told, LncEstimates)
-    assert set(told.saliency) == {"fa", "group"}
+    assert set(told.saliency) == {"FA", "label group"}
     for one in told.saliency.values():
         assert one.geometry_equal(region_map.labels)
         assert one.array.min() >= 0
         assert one.array.max() == pytest.approx(1)
-    rows = np.argwhere(told.saliency["fa"].array > 0)[:, 1]
+    rows = np.argwhere(told.saliency["FA"].array > 0)[:, 1]
     assert rows.min() >= 28.5 - 20
     assert rows.max() <= 28.5 + 20
-    assert np.argwhere(told.saliency["group"].array > 0)[:, 1].max() > 28.5 + 20
+    assert np.argwhere(told.saliency["label group"].array > 0)[:, 1].max() > 28.5 + 20
 
 
 def test_a_model_without_heads_gives_no_score_and_says_so(bundle, t1w, region_map):
