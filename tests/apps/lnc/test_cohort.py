@@ -253,13 +253,11 @@ def test_a_broken_kept_measure_is_measured_anew(cohort, network, settings, tmp_p
     assert np.array_equal(first.means, again.means)
 
 
-def test_a_cohort_goes_on_and_no_other_is_written_over_it(tmp_path):
-    with pytest.raises(ZeroDivisionError):  # no head to go on with
-        write_cohort(tmp_path, [], subjects=1)
-    with pytest.raises(ZeroDivisionError):
-        write_cohort(tmp_path, [], subjects=1)
+def test_no_cohort_is_written_over_another(tmp_path):
+    (tmp_path / "dataset_description.json").write_text('{"Seed": 9}')
     with pytest.raises(OutputError, match="holds another cohort"):
-        write_cohort(tmp_path, [], subjects=1, null=True)
+        write_cohort(tmp_path, [])
+    assert (tmp_path / "dataset_description.json").read_text() == '{"Seed": 9}'
 
 
 def test_other_diseases_change_means_as_they_would_the_tissue():
