@@ -37,7 +37,7 @@ def report_pdf(findings: Findings, *, provenance: Provenance) -> bytes:
     """The report as an A4 PDF: findings, measurements and limits; key pictures follow."""
     from reportlab.lib.pagesizes import A4
     from reportlab.lib.units import mm
-    from reportlab.platypus import PageBreak, SimpleDocTemplate
+    from reportlab.platypus import CondPageBreak, SimpleDocTemplate
 
     stream = io.BytesIO()
     document = SimpleDocTemplate(
@@ -48,7 +48,7 @@ def report_pdf(findings: Findings, *, provenance: Provenance) -> bytes:
             *_technique(findings)]
     images = _pictures(findings)
     if images:
-        page += [PageBreak(), *images]
+        page += [CondPageBreak(150 * mm), *images]
 
     def footer(canvas: Any, _document: Any) -> None:
         canvas.setFont("Helvetica", 6.5)
