@@ -1,6 +1,6 @@
 """Where in the T1w a model's answer comes from: Grad-CAM (Selvaraju et al., ICCV 2017), by MONAI.
 
-The fourth last maps of the network are cells of 8 mm: a map says in which part of a region the
+The maps of the third block are cells of 8 mm: one says in which part of a region the
 evidence lies, not in which voxel.
 """
 
