@@ -9,28 +9,19 @@ from typing import Any
 from operators.dicom_writer import estimates
 from operators.dicom_writer import report_pictures as pictures
 from operators.dicom_writer import report_text as text
+from operators.dicom_writer.report_lnc import asymmetry_rows, measured_rows
 from operators.dicom_writer.scripts import marked
-from operators.labels import LESIONS, LNC_NAMES, RESEARCH_NOTICE, LesionClass, Side
+from operators.labels import LESIONS, RESEARCH_NOTICE, LesionClass
 from operators.types import (
     Findings,
     LncScore,
     NotAssessed,
     Provenance,
     RegionMap,
-    RegionMeasure,
-    Role,
-    Statistic,
-    Unit,
 )
 
 KEY_PICTURES = 8
 """Lesions shown; a page holds eight beside the regions."""
-
-_QUANTITIES: tuple[tuple[Role, str, str], ...] = (
-    (Role.FA, "FA", "{:.2f}"),
-    (Role.CBF, "CBF", "{:.0f}"),
-    (Role.QSM, "QSM ppm", "{:+.3f}"),
-)
 
 
 def report_pdf(findings: Findings, *, provenance: Provenance) -> bytes:
@@ -106,26 +97,11 @@ def _lnc(findings: Findings) -> list[Any]:
     lnc = findings.lnc
     if isinstance(lnc, NotAssessed):
         return []
-    roles = [q for q in _QUANTITIES if any(q[0] in m.quantities for m in lnc.measures)]
-    names = [_column(role, name, lnc) for role, name, _ in roles]
-    head = ["Region", "mm³ L", "mm³ R", *(f"{name} {side}" for name in names for side in "LR")]
-    rows = [_lnc_row(name, lnc, roles) for name in LNC_NAMES]
-    widths = [32, *([16, 16]), *([19] * (2 * len(roles)))]
     return [
         _paragraph("Lenticulostriate artery-neural complex (means)", "heading"),
-        _table([head, *rows], widths),
-        _table(_asymmetry_rows(lnc, [None, *(role for role, _, _ in roles)]),
-               [32, *([24] * (1 + len(roles)))]),
+        *(_table(rows, widths) for rows, widths in (measured_rows(lnc), asymmetry_rows(lnc))),
         *_estimates(lnc),
     ]
-
-
-def _asymmetry_rows(lnc: LncScore, roles: Sequence[Role | None]) -> list[list[str]]:
-    found = {(one.name, one.role): one.percent for one in lnc.asymmetries}
-    known = [role for role in roles if any(key == role for _, key in found)]
-    head = ["Asymmetry, %", *("mm³" if role is None else role.value.upper() for role in known)]
-    return [head, *([name, *(f"{found[name, role]:+.0f}" if (name, role) in found else "–"
-                             for role in known)] for name in LNC_NAMES)]
 
 
 def _estimates(lnc: LncScore) -> list[Any]:
@@ -144,36 +120,6 @@ def _estimates(lnc: LncScore) -> list[Any]:
         story.append(_table(rows, [32, *([20] * (len(rows[0]) - 1))]))
     return story + [_paragraph(marked(words), "small")
                     for words in estimates.estimate_sentences(said)]
-
-
-def _lnc_row(name: str, lnc: LncScore, roles: Sequence[tuple[Role, str, str]]) -> list[str]:
-    sides = [_measure(lnc, name, side) for side in (Side.LEFT, Side.RIGHT)]
-    cells = [name, *(f"{m.volume_mm3:.0f}" if m else "–" for m in sides)]
-    for role, _, layout in roles:
-        for measure in sides:
-            statistic = measure.quantities.get(role) if measure else None
-            if statistic is None or statistic.coverage == 0:
-                cells.append("–")
-            else:
-                star = "*" if statistic.coverage < 0.95 else ""
-                cells.append(_figure(statistic, layout) + star)
-    return cells
-
-
-def _figure(statistic: Statistic, layout: str) -> str:
-    if statistic.unit is Unit.RELATIVE_CBF:  # the scanner's own scale, whatever that is
-        return text.three_digits(statistic.mean)
-    return layout.format(statistic.mean)
-
-
-def _measure(lnc: LncScore, name: str, side: Side) -> RegionMeasure | None:
-    found = (m for m in lnc.measures if (m.structure.name, m.structure.side) == (name, side))
-    return next(found, None)
-
-
-def _column(role: Role, name: str, lnc: LncScore) -> str:
-    units = {m.quantities[role].unit for m in lnc.measures if role in m.quantities}
-    return f"rel. {name}" if units == {Unit.RELATIVE_CBF} else name
 
 
 def _technique(findings: Findings) -> list[Any]:
