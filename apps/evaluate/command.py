@@ -10,9 +10,10 @@ from pathlib import Path
 
 from apps.evaluate.page import Evaluation, write_page
 from apps.evaluate.run import Plan, Record, examine_scans
+from apps.evaluate.store import make_folder
 from apps.evaluate.tree import Tree, read_tree
 from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS, Settings, load_settings
-from operators.errors import InputError, OutputError, StepFailed
+from operators.errors import InputError, StepFailed
 from operators.lesion_segmenter.bundle import Bundle, load_bundle
 from operators.types import Role
 
@@ -67,12 +68,7 @@ def prepare(request: Request) -> tuple[Settings, Bundle, Tree]:
     """Settings, model and scans, with a folder to write into."""
     settings = load_settings(request.config)
     model, tree = load_bundle(request.models / "lesion_segmenter"), read_tree(request.scans)
-    try:
-        request.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{request.out} cannot be made ({error.strerror}). Give another folder with -o."
-        ) from error
+    make_folder(request.out)
     return settings, model, tree
 
 

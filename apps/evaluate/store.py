@@ -30,9 +30,19 @@ def _contents(part: str | Path) -> Iterable[tuple[str, bytes]]:
                 yield path.relative_to(part).as_posix(), path.read_bytes()
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder for results, and those above it. OutputError where it cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be made ({error.strerror}). Give another folder with -o."
+        ) from error
+
+
 def place(folder: Path, name: str, key: str, suffix: str) -> Path:
     """`folder`/`name`-`key``suffix`, its folder made; what is there under other keys goes."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     path = folder / f"{name}-{key}{suffix}"
     for other in folder.glob(f"{name}-{'?' * len(key)}{suffix}"):
         if other != path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apps.evaluate.plain import as_plain
-from apps.evaluate.store import write_text
+from apps.evaluate.store import make_folder, write_text
 from apps.lnc.leak import evaluate_slices
 from apps.lnc.measures import Measures, measure_all
 from apps.lnc.page import Report, page
@@ -50,6 +50,7 @@ def measured_and_evaluated(request: Request, design: Design) -> Evaluated:
     """
     cohort = read_cohort(request.cohort)
     check(cohort, request.labels, design)
+    make_folder(request.out)
     network, weights = load_network(request.models / "lnc_scorer")
     measures = measure_all(cohort, network, weights, request.out / "work",
                            load_settings(request.config), request.regions)

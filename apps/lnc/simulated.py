@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.evaluate.progress import shown
+from apps.evaluate.store import make_folder
 from apps.lnc.scans import described
 from apps.phantom.anatomy import Anatomy
 from apps.phantom.bids import write_nifti
@@ -40,7 +41,7 @@ def write_cohort(
     null: bool = False,
 ) -> None:
     """Simulate a cohort into `out` as BIDS (see `scans`); what is there already stays."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     about = {"Name": "Simulated cohort of the lenticulostriate complex", "BIDSVersion": "1.10.0",
              "Simulated": True, "Relation": "none" if null else "planted", "Seed": seed}
     path = out / "dataset_description.json"

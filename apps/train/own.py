@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from apps.evaluate.pairing import SCORED
+from apps.evaluate.store import make_folder
 from apps.evaluate.tree import read_tree
 from apps.map.settings import DEFAULT_MODELS
 from apps.train.publish import publish
@@ -143,12 +144,7 @@ def _prepare(
             "validate on. Annotate more."
         )
     held = _held_back(scans, heads, seed)
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{work} cannot be made ({error.strerror}). Give another folder with -o."
-        ) from error
+    make_folder(work)
     studies, cases = [], []
     for one in scans:
         study, case = (work / f"{one.subject}.{kind}.npz" for kind in ("study", "case"))

@@ -186,6 +186,13 @@ def test_a_table_is_refused_before_anything_is_measured(cohort, weights, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_is_no_folder_for_results(cohort, weights, tmp_path):
+    (tmp_path / "file").touch()
+    request = Request(cohort, tmp_path / "file", ["group"], weights, DEFAULT_CONFIG, "")
+    with pytest.raises(OutputError, match="cannot be made"):
+        evaluate_cohort(request, SMALL)
+
+
 def test_too_many_folds_and_too_few_groups_are_refused(cohort):
     whole = read_cohort(cohort)
     with pytest.raises(InputError, match="21 subjects cannot be parted into 22 folds"):
