@@ -386,8 +386,8 @@ class ZScore:
 class LncEstimates:
     """What a model that learned from a cohort says; never instead of what was measured.
 
-    `reference` is the group of the z-scores in words. `saliency`: per answer (a label's name, or
-    "fa", "cbf") how much a place raises it, 0 to 1, on the reference grid.
+    `reference` is the group of the z-scores in words. `saliency`: per answer ("label x",
+    "FA", "CBF") how much a place raises it, 0 to 1, on the reference grid.
     """
 
     regions: tuple[RegionEstimate, ...]

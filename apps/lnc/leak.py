@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from apps.lnc.crossval import Array, nearest, one_hot
+from apps.lnc.crossval import Array, nearest, one_hot, out_of_fold
 from apps.lnc.scores import classification, regression
 from apps.lnc.study import Design, LabelResult, QuantityResult, Table, class_counts, each_known
 
@@ -31,8 +31,9 @@ def evaluate_slices(
     def both(kept: Any, targets: Array) -> dict[str, Array]:
         samples = table.slices[kept].reshape(-1, table.slices.shape[2])
         group, slice_ = np.repeat(table.groups[kept], per), np.arange(len(samples))
-        return {name: nearest(samples, np.repeat(targets, per, axis=0), groups,
-                              folds=design.folds, repeats=design.repeats, seed=design.seed)
+        return {name: out_of_fold(
+                    samples, np.repeat(targets, per, axis=0), groups, folds=design.folds,
+                    repeats=design.repeats, seed=design.seed, learner=nearest)
                 for name, groups in ((BY_SLICE, slice_), (BY_SUBJECT, group))}
     quantities, labels = [], []
     for role, region, every, kept in each_known(table):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from apps.lnc.crossval import by_subject, one_hot, out_of_fold
+from apps.lnc.crossval import one_hot, out_of_fold
 from apps.lnc.scores import (
     accuracy,
     auc,
@@ -71,20 +71,6 @@ def test_what_cannot_be_scored_is_not_above_chance(generator):
 def test_features_that_never_vary_do_no_harm(generator):
     features = np.hstack([generator.normal(size=(40, 5)), np.ones((40, 5))])
     assert np.isfinite(out_of_fold(features, features[:, :1], **HOW)).all()
-
-
-def test_slices_that_share_a_subject_leak_and_their_means_do_not(generator):
-    """Labels that say nothing: parted by slices they are 'recognised', by subjects not."""
-    person = generator.normal(size=(60, 200))
-    labels = generator.integers(0, 2, 60)
-    owner = np.repeat(np.arange(60), 8)
-    slices = person[owner] + 0.5 * generator.normal(size=(480, 200))
-    leaked = accuracy(one_hot(labels[owner])[0],
-                      out_of_fold(slices, one_hot(labels[owner])[0], **HOW))
-    honest = accuracy(one_hot(labels)[0],
-                      out_of_fold(by_subject(slices, owner), one_hot(labels)[0], **HOW))
-    assert leaked > 0.9
-    assert honest < 0.68
 
 
 def test_scores_by_hand():
