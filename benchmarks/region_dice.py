@@ -1,24 +1,29 @@
-"""Dice of the region segmenter on T1-weighted images simulated from label maps of real heads.
+"""Regions against label maps: Dice and seconds, the networks beside the template they replace.
 
-    python -m benchmarks.region_dice LABEL_MAP.nii.gz ... [--seed 1]
+    python -m benchmarks.region_dice LABEL_MAPS [--seed 1]
 
-The label maps are SynthSeg's training maps (github.com/BBillot/SynthSeg, Apache-2.0, FreeSurfer
+Of the label maps in the folder those of the test heads count, which no training saw. They are SynthSeg's training maps (github.com/BBillot/SynthSeg, Apache-2.0, FreeSurfer
 numbers). Each becomes a T1-weighted head: one mean per tissue, texture, partial volume, bias field,
-Rician noise. The anatomy is real, the contrast is simulated.
+Rician noise. The anatomy is real, the contrast is simulated, by other code than the networks
+learned from (`apps.train.synthesis`). Then the ICBM152 template against the project's atlas.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.map.settings import REGION_MODEL
+from apps.train.cohort import part_heads
 from operators.brain_mask import brain_mask
 from operators.labels import STRUCTURES
+from operators.region_segmenter.atlas import load_atlas, load_template, load_template_brain
 from operators.region_segmenter.segment import segment_regions
 from operators.region_segmenter.settings import RegionSettings
 from operators.types import CoregisteredStudy, NotAssessed, Role, Study
@@ -89,41 +94,100 @@ def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     return float(2 * (a & b).sum() / max(int(a.sum() + b.sum()), 1))
 
 
-def score(path: Path, seed: int, settings: RegionSettings) -> dict[int, float]:
-    """Dice per structure (0: brain, -1: mask given) of one head; prints quality and time."""
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Dice per structure (0: brain; empty: not assessed) and seconds of a head and a method."""
+
+    head: str
+    dice: dict[int, float]
+    seconds: float
+    quality: float
+
+
+def score(
+    name: str, study: CoregisteredStudy, truth: dict[int, NDArray[np.bool_]], method: str
+) -> Score:
+    """One head by one method, "networks" or "template"."""
+    wall = time.perf_counter()
+    regions = segment_regions(
+        study, RegionSettings(), REGION_MODEL if method == "networks" else None)
+    wall = time.perf_counter() - wall
+    if isinstance(regions, NotAssessed):
+        print(f"{name}, {method}: {regions.reason}")
+        return Score(name, {}, wall, 0.0)
+    if method == "networks" and "template" in regions.method:
+        print(f"{name}: fell back: {regions.method}")
+    found = {key: dice(regions.labels.array == key, mask) for key, mask in truth.items() if key}
+    if 0 in truth:
+        found[0] = dice(np.asarray(regions.brain.array) > 0, truth[0])
+    return Score(name, found, wall, regions.quality)
+
+
+def simulated_head(
+    path: Path, seed: int
+) -> tuple[CoregisteredStudy, dict[int, NDArray[np.bool_]]]:
+    """A head's simulated T1w and its true structures."""
     labels = read_labels(path)
     truth = labels.array
-    brain = (truth > 0) & (truth < BRAIN_BELOW)
     t1 = simulate_t1(labels, seed)
-    study = as_study(t1, brain_mask(t1, role=Role.T1W))
-    wall, cpu = time.perf_counter(), time.process_time()
-    regions = segment_regions(study, settings)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    if isinstance(regions, NotAssessed):
-        print(f"{path.name}: {regions.reason} ({cpu:.0f} CPU-s)")
-        return {}
-    print(f"{path.name}: quality {regions.quality:.2f}, {wall:.0f} s, {cpu:.0f} CPU-s", flush=True)
-    found = {-1: dice(study.brain.array > 0, brain)}
-    found |= {key: dice(regions.labels.array == key, np.isin(truth, numbers))
-             for key, numbers in TRUTH.items()}
-    return {0: dice(regions.brain.array, brain)} | found
+    masks = {0: (truth > 0) & (truth < BRAIN_BELOW)}
+    masks |= {key: np.isin(truth, numbers) for key, numbers in TRUTH.items()}
+    return as_study(t1, brain_mask(t1, role=Role.T1W)), masks
+
+
+def template_head() -> tuple[CoregisteredStudy, dict[int, NDArray[np.bool_]]]:
+    """The ICBM152 template (a brain without skull), and the atlas drawn on it by hand."""
+    atlas = np.asarray(load_atlas().array)
+    return (as_study(load_template(), load_template_brain()),
+            {key: atlas == key for key in TRUTH})
+
+
+def table(rows: dict[str, list[Score]]) -> str:
+    """Mean and smallest Dice per structure, a pair of columns per method."""
+    lines = ["| structure | " + " | ".join(f"{method}, mean | smallest" for method in rows) + " |",
+             "|" + " --- |" * (1 + 2 * len(rows))]
+    keys = next((one.dice for each in rows.values() for one in each if one.dice), {})
+    for key in sorted(keys):
+        cells = []
+        for each in rows.values():
+            values = [one.dice[key] for one in each if one.dice]
+            cells += [f"{np.mean(values):.3f}", f"{min(values):.3f}"] if values else ["-", "-"]
+        name = STRUCTURES[key].label if key else "brain in which lesions are sought"
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def main() -> None:
-    """Print Dice per structure: mean, smallest and number of heads."""
+    """Print Dice per structure of the networks and the template, and how long each took."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("label_maps", nargs="+", type=Path)
+    parser.add_argument("label_maps", type=Path, help="folder of label maps; its test heads count")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    rows = [score(path, options.seed, RegionSettings()) for path in options.label_maps]
-    assessed = [row for row in rows if row]
-    print(f"\nsimulated T1 on real label maps: {len(assessed)} of {len(rows)} heads assessed")
-    print(f"{'structure':28}{'mean Dice':>10}{'smallest':>10}")
-    for key in assessed[0] if assessed else ():
-        values = [row[key] for row in assessed]
-        names = {0: "brain of the regions", -1: "brain mask given"}
-        name = names.get(key) or STRUCTURES[key].label
-        print(f"{name:28}{np.mean(values):10.3f}{min(values):10.3f}")
+    heads = part_heads(sorted(options.label_maps.rglob("*.nii*")))["test"]
+    warm_up()
+    rows: dict[str, list[Score]] = {"networks": [], "template": []}
+    for path in heads:
+        study, truth = simulated_head(path, options.seed)
+        for method, done in rows.items():
+            done.append(score(path.name, study, truth, method))
+            print(f"{path.name}, {method}: {done[-1].seconds:.1f} s, quality "
+                  f"{done[-1].quality:.2f}", flush=True)
+    print(f"\nSimulated T1w of {len(heads)} real heads that the networks never saw:\n")
+    print(table(rows))
+    ratios = [slow.seconds / quick.seconds for quick, slow in zip(*rows.values(), strict=True)]
+    print(f"\nThe template takes {np.median(ratios):.1f} times as long (from {min(ratios):.1f} to "
+          f"{max(ratios):.1f}).\n\nICBM152 template against the atlas drawn on it by hand:\n")
+    study, truth = template_head()
+    print(table({"networks": [score("ICBM152", study, truth, "networks")]}))
+
+
+def warm_up() -> None:
+    """Load what both methods need, so that the first head does not pay for it."""
+    noise = np.random.default_rng(0).random((64, 64, 64), np.float32)
+    volume = load_template()
+    cube = volume[:64, :64, :64]
+    segment_regions(as_study(cube.with_array(noise), cube.with_array(noise > -1)),
+                    RegionSettings(), REGION_MODEL)
 
 
 if __name__ == "__main__":

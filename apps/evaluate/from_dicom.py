@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 
 from apps.evaluate.store import fingerprint, place
-from apps.map.settings import REPOSITORY, Settings
+from apps.map.settings import REGION_MODEL, REPOSITORY, Settings
 from apps.train.subjects import Examined, load_examined, save_examined
 from operators.errors import LentiformError
 from operators.lesion_segmenter.normalise import CHANNELS
 from operators.types import CoregisteredStudy, NotAssessed, RegionMap, Role
 
 _ROOMS = ("dicom_loader", "quantitative_maps", "registration", "region_segmenter",
-          "lesion_segmenter/source.py", "brain_mask.py", "types.py", "labels.py")
+          "lesion_segmenter/source.py", "brain_mask.py", "resampling.py",
+          "types.py", "labels.py")
 _SECTIONS: Any = {
     "dicom_loader": True, "quantitative_maps": True, "registration": True,
     "region_segmenter": True,
@@ -43,7 +44,7 @@ def seen_by_the_map(
 def prepared_key(study: Path, settings: Settings) -> str:
     """Changes with all that bears on what `prepare` gives."""
     rooms = [REPOSITORY / "operators" / room for room in _ROOMS]
-    return fingerprint(study, settings.model_dump_json(include=_SECTIONS), *rooms)
+    return fingerprint(study, settings.model_dump_json(include=_SECTIONS), REGION_MODEL, *rooms)
 
 
 def prepare(study: Path, name: str, settings: Settings) -> Examined | NotAssessed:
@@ -61,7 +62,7 @@ def prepare(study: Path, name: str, settings: Settings) -> Examined | NotAssesse
     try:
         loaded = load_study(study, settings=settings.dicom_loader, study_uid=None)
         registered = coregister(add_maps(loaded, settings.quantitative_maps), settings.registration)
-        regions = segment_regions(registered, settings.region_segmenter)
+        regions = segment_regions(registered, settings.region_segmenter, REGION_MODEL)
     except LentiformError as error:
         return NotAssessed(f"{type(error).__name__}: {error}")
     source = susceptibility_source(registered, settings.lesion_segmenter)

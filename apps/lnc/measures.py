@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from apps.evaluate.progress import shown
 from apps.evaluate.store import fingerprint, place
 from apps.lnc.scans import Cohort, Member
-from apps.map.settings import REPOSITORY, Settings
+from apps.map.settings import REGION_MODEL, REPOSITORY, Settings
 from apps.train.annotated import load_volume
 from apps.train.subjects import onto
 from operators.errors import InputError, StepFailed
@@ -40,7 +40,8 @@ LEAST_KNOWN = 0.5
 """Of a region, for its mean to count (our choice)."""
 _CODE = ("apps/lnc/measures.py", *(f"operators/lnc_scorer/{name}.py"
                                    for name in ("crops", "features", "network")))
-_SEGMENTING = ("operators/registration", "operators/region_segmenter")
+_SEGMENTING = ("operators/registration", "operators/region_segmenter", "operators/resampling.py",
+               "models/region_segmenter")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,7 +182,7 @@ def _segmented(
         for number, (role, image) in enumerate(images.items())
     }
     study = coregister(Study(member.name, Dataset(), series, ()), settings.registration)
-    regions = segment_regions(study, settings.region_segmenter)
+    regions = segment_regions(study, settings.region_segmenter, REGION_MODEL)
     if isinstance(regions, NotAssessed):
         raise StepFailed(f"{member.name}: no regions. {regions.reason}")
     lost = {role: why for role, why in study.dropped.items() if role in QUANTITIES}

@@ -59,7 +59,8 @@ class LentiformApplication(Application):
             self, name="registration", settings=settings.registration, steps=steps
         )
         regions = RegionSegmenterOperator(
-            self, name="region_segmenter", settings=settings.region_segmenter, steps=steps
+            self, name="region_segmenter", bundle=Path(context.model_path) / "region_segmenter",
+            settings=settings.region_segmenter, steps=steps,
         )
         lesions = LesionSegmenterOperator(
             self, name="lesion_segmenter", bundle=Path(context.model_path) / "lesion_segmenter",

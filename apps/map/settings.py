@@ -19,6 +19,8 @@ from operators.registration.settings import RegistrationSettings
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT_CONFIG = REPOSITORY / "app.yaml"
 DEFAULT_MODELS = REPOSITORY / "models"
+REGION_MODEL = DEFAULT_MODELS / "region_segmenter"
+"""What draws regions where nothing else is asked for: in cohorts and evaluations."""
 
 
 class ApplicationSettings(BaseModel):

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from operators import resampling
+from operators.resampling import sample
+
 if TYPE_CHECKING:
     import torch
     from highdicom import Volume
@@ -79,51 +82,12 @@ def axial_grid(
     return Grid(shape, affine)  # type: ignore[arg-type]
 
 
-def tensor(array: NDArray) -> torch.Tensor:
-    """Float32 torch view (1, channel, slice, row, column) of a (channel, ...) or 3D array."""
-    import torch
-
-    array = np.ascontiguousarray(array, dtype=np.float32)
-    return torch.from_numpy(array if array.ndim == 4 else array[None])[None]
-
-
-def sample(
-    source: NDArray, coordinates: torch.Tensor, *, nearest: bool = False, border: bool = True
-) -> NDArray[np.float32]:
-    """Values of `source` ((channel,) slice, row, column) at normalised coordinates.
-
-    `coordinates` (1, d, h, w, 3) hold (column, row, slice) from -1 to 1 at voxel centres, as
-    torch.nn.functional.grid_sample wants them. Outside: the border value, or 0.
-    """
-    import torch
-
-    out = torch.nn.functional.grid_sample(
-        tensor(source), coordinates, mode="nearest" if nearest else "bilinear",
-        padding_mode="border" if border else "zeros", align_corners=True,
-    )[0]
-    values = out.numpy()
-    return values if source.ndim == 4 else values[0]
-
-
 def coordinates(target: Grid, source: Grid, motion: Matrix | None = None) -> torch.Tensor:
-    """Normalised coordinates in `source` of every voxel of `target`.
+    """Normalised coordinates in `source` of every voxel of `target`, for `sample`.
 
     `motion` (4, 4) maps a target point to the point of the same tissue in the source, LPS mm.
     """
-    import torch
-
-    moved = target.affine if motion is None else motion @ target.affine
-    to_source = np.linalg.inv(source.affine) @ moved
-    normalise = np.diag([*(2 / (np.array(source.shape) - 1)), 1.0])
-    normalise[:3, 3] = -1
-    theta = (normalise @ to_source).astype(np.float32)
-    axes = [torch.arange(n, dtype=torch.float32) for n in target.shape]
-    points = torch.empty((1, *target.shape, 3))
-    for place, r in enumerate((2, 1, 0)):
-        terms = [float(theta[r, c]) * axes[c] for c in range(3)]
-        plane = terms[1][:, None] + terms[2] + float(theta[r, 3])
-        torch.add(terms[0][:, None, None], plane, out=points[0, ..., place])
-    return points
+    return resampling.coordinates(target.shape, target.affine, source.shape, source.affine, motion)
 
 
 def resample(

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from apps.phantom.anatomy import Anatomy
 from apps.phantom.field import b0_in_grid, dipole_field, shim_residual
-from apps.phantom.grids import Grid, axial_grid, resample, sample
+from apps.phantom.grids import Grid, axial_grid, resample
 from apps.phantom.tissue import AIR_PPM, BRAIN_FIRST, PropertyTable, Tissue, at_field
 from apps.phantom.warp import Warp
+from operators.resampling import sample
 
 Float = NDArray[np.float32]
 

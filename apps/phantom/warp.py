@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.phantom.grids import Grid, Matrix, axial_grid, coordinates, rotation, sample
+from apps.phantom.grids import Grid, Matrix, axial_grid, coordinates, rotation
+from operators.resampling import sample
 
 if TYPE_CHECKING:
     import torch

@@ -33,7 +33,7 @@ from operators.lnc_scorer.crops import REGIONS, SIDES, crop, normalised
 from operators.types import Role
 
 SEED = 90_000
-COUNTS = {"train": 96, "validation": 16}
+COUNTS = {"train": 384, "validation": 16}
 _log = logging.getLogger("apps.train")
 _CARD = """\
 # Lentiform LNC scorer
@@ -83,7 +83,7 @@ class LncTraining(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = SEED
-    epochs: int = Field(default=14, ge=1)
+    epochs: int = Field(default=10, ge=1)
     batch: int = Field(default=16, ge=2)
     learning_rate: float = Field(default=1e-3, gt=0, description="AdamW's peak; one cycle.")
     weight_decay: float = Field(default=1e-2, ge=0)
@@ -173,9 +173,12 @@ def train(learn: Crops, held: Crops, out: Path, settings: LncTraining) -> dict[s
         for first in range(0, len(order), settings.batch):
             chosen = order[first:first + settings.batch]
             wanted = torch.from_numpy(_standardised(learn, chosen, scales))
-            given = network(torch.from_numpy(_varied(learn.images[chosen], settings, generator)))
+            seen = torch.from_numpy(_varied(learn.images[chosen], settings, generator))
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                given = network(seen)
             loss = torch.nn.functional.smooth_l1_loss(
-                given[torch.arange(len(chosen)), torch.from_numpy(learn.regions[chosen])], wanted)
+                given.float()[torch.arange(len(chosen)), torch.from_numpy(learn.regions[chosen])],
+                wanted)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -16,7 +16,7 @@ from operators.labels import LesionClass
 from operators.lesion_segmenter.cases import CASE_CHANNELS, Case, make_case
 from operators.quantitative_maps.maps import add_maps
 from operators.quantitative_maps.settings import QuantitativeMapsSettings
-from operators.region_segmenter.segment import whole_brain
+from operators.region_segmenter.masks import whole_brain
 from operators.types import (
     Acquisition,
     CoregisteredStudy,

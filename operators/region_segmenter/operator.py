@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from monai.deploy.core import Fragment, Operator, OperatorSpec
@@ -11,12 +12,16 @@ from operators.region_segmenter.settings import RegionSettings
 
 
 class RegionSegmenterOperator(Operator):
-    """Input `study`: CoregisteredStudy. Output `regions`: RegionMap or NotAssessed."""
+    """Labels the brain's structures, by the networks in `bundle`.
+
+    Input `study`: CoregisteredStudy. Output `regions`: RegionMap or NotAssessed.
+    """
 
     def __init__(
-        self, fragment: Fragment, *args: Any, settings: RegionSettings, steps: Any, **kwargs: Any
+        self, fragment: Fragment, *args: Any, bundle: Path, settings: RegionSettings, steps: Any,
+        **kwargs: Any,
     ) -> None:
-        self._settings, self._steps = settings, steps
+        self._bundle, self._settings, self._steps = bundle, settings, steps
         super().__init__(fragment, *args, **kwargs)
 
     def setup(self, spec: OperatorSpec) -> None:
@@ -26,5 +31,5 @@ class RegionSegmenterOperator(Operator):
     def compute(self, op_input: Any, op_output: Any, context: Any) -> None:  # noqa: ARG002
         study = op_input.receive("study")
         with self._steps.step("region segmenter"):
-            regions = segment_regions(study, self._settings)
+            regions = segment_regions(study, self._settings, self._bundle)
         op_output.emit(regions, "regions")

@@ -10,6 +10,11 @@ class RegionSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    min_agreement: float = Field(
+        default=0.6, ge=0, le=1,
+        description="Least mean Dice (0 to 1) of the nuclei as the networks see them coarsely and "
+        "finely; below it the template is registered instead.",
+    )
     spacing_mm: float = Field(
         default=2.0, gt=0.5, le=4,
         description="Isotropic voxel, mm, at which the template is registered; finer costs time "

@@ -1,0 +1,153 @@
+"""Regions of a head by two networks: a coarse look at all of it, then a fine one at the nuclei."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.region_segmenter import frames
+from operators.region_segmenter.classes import (
+    BRAIN_STEM,
+    CALLOSUM,
+    VENTRICLES,
+    HeadClass,
+    NucleusClass,
+)
+from operators.region_segmenter.looks import Placed, first_look, look_where, second_look
+from operators.region_segmenter.territories import between, fill_territories
+from operators.resampling import Matrix, Shape
+
+if TYPE_CHECKING:
+    from highdicom import Volume
+
+    from operators.region_segmenter.bundle import RegionNetworks
+
+Labels = NDArray[np.uint8]
+Array = NDArray[np.float32]
+_AS_THEY_ARE = {HeadClass.CALLOSUM: CALLOSUM, HeadClass.VENTRICLES: VENTRICLES,
+                HeadClass.BRAIN_STEM: BRAIN_STEM, HeadClass.LEFT_CEREBELLUM: 27,
+                HeadClass.RIGHT_CEREBELLUM: 28}
+_LEFT = (1, 3, 5, 7, 9, 11)
+_CEREBRUM = tuple(range(1, 14))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkRegions:
+    """Regions as the networks see them, on the grid asked for.
+
+    `quality`: mean Dice, over the eight nuclei, of the coarse look with the fine one.
+    """
+
+    labels: Labels
+    brain: NDArray[np.bool_]
+    quality: float
+
+
+def read_regions(
+    image: Volume, brain: Volume, networks: RegionNetworks
+) -> NetworkRegions | None:
+    """Regions and brain on the grid of `image`, or None where no brain's nuclei are seen.
+
+    `image` of any contrast, NaN where it is unknown; `brain` (bool, the same grid) tells where to
+    look, an empty one to look everywhere.
+    """
+    placed = Placed(np.nan_to_num(np.asarray(image.array, np.float32)), np.asarray(image.affine))
+    head = first_look(placed, look_where(brain), networks)
+    try:
+        to_atlas, _ = frames.pose(frames.centres(np.asarray(head.array, np.uint8), head.affine))
+    except ValueError:
+        return None
+    sides = [second_look(placed, to_atlas, networks, right=right) for right in (False, True)]
+    quality = float(np.mean([_agreement(head, side, right=right)
+                             for side, right in zip(sides, (False, True), strict=True)]))
+    shape: Shape = image.spatial_shape  # type: ignore[assignment]
+    territories = _territories(head)
+    labels = territories.at(shape, placed.affine, nearest=True).astype(np.uint8)
+    inside = Placed(head.array > 0, head.affine).at(shape, placed.affine, nearest=True) > 0.5
+    for side, right in zip(sides, (False, True), strict=True):
+        _put_nuclei(labels, side, placed.affine, to_atlas, right=right)
+    return NetworkRegions(labels, inside | (labels > 0), quality)
+
+
+def _agreement(head: Placed, side: Placed, *, right: bool) -> float:
+    """Mean Dice of the nuclei of a side in both looks."""
+    coarse = head.at(side.shape, side.affine, nearest=True).astype(np.uint8)
+    own = _own_half(side.shape)
+    fine = side.array.argmax(0)
+    out = []
+    for kind in (NucleusClass.CAUDATE, NucleusClass.PUTAMEN, NucleusClass.PALLIDUM,
+                 NucleusClass.THALAMUS):
+        one, two = (fine == kind) & own, (coarse == 2 * kind - 1 + right) & own
+        out.append(2 * float((one & two).sum()) / max(1, int(one.sum() + two.sum())))
+    return float(np.mean(out))
+
+
+def _own_half(shape: Shape) -> NDArray[np.bool_]:
+    """Voxels of a side's grid that lie on its side of the atlas's midline."""
+    affine = frames.nuclei_affine(right=False)
+    x = affine[0, 2] * np.arange(shape[2]) + affine[0, 3]
+    return np.broadcast_to(x >= 0, shape)
+
+
+def _territories(head: Placed) -> Placed:
+    """Everything but the nuclei, on the first look's grid; under the nuclei white matter."""
+    labels = np.asarray(head.array, np.uint8)
+    regions = np.where(labels <= 8, labels, 0).astype(np.uint8)
+    for kind, number in _AS_THEY_ARE.items():
+        regions[labels == kind] = number
+    cortex = np.isin(labels, (HeadClass.LEFT_CORTEX, HeadClass.RIGHT_CORTEX))
+    cerebral = np.isin(labels, _CEREBRUM) & (labels != HeadClass.CALLOSUM)
+    filled, _ = fill_territories(
+        regions, cerebral, cortex, np.isin(labels, _LEFT), head.affine)
+    return Placed(filled, head.affine)
+
+
+def _put_nuclei(
+    labels: Labels, side: Placed, affine: Matrix, to_atlas: Matrix, *, right: bool
+) -> None:
+    """The nuclei and internal capsule of a side into `labels`, by interpolated probabilities."""
+    box = _covered(side, labels.shape, affine)  # type: ignore[arg-type]
+    if box is None:
+        return
+    offset = np.array([s.start for s in box])
+    inner = affine.copy()
+    inner[:3, 3] += affine[:3, :3] @ offset
+    shape: Shape = tuple(s.stop - s.start for s in box)  # type: ignore[assignment]
+    found = Placed(_with_capsule(side.array), side.affine).at(shape, inner, nearest=False)
+    best, own = found.argmax(0), found.sum(0) > 0.5
+    x = (to_atlas @ inner)[0]
+    index = [np.arange(n) for n in shape]
+    across = (x[0] * index[0][:, None, None] + x[1] * index[1][:, None] + x[2] * index[2] + x[3])
+    own &= (across < 0) if right else (across >= 0)
+    view = labels[box]
+    for kind in range(1, 6):
+        view[own & (best == kind)] = 2 * kind - 1 + right
+
+
+def _with_capsule(probabilities: Array) -> Array:
+    """(6, ...): the rest, caudate, putamen, pallidum, thalamus, internal capsule."""
+    best = probabilities.argmax(0)
+    capsule = between(
+        np.isin(best, (NucleusClass.CAUDATE, NucleusClass.THALAMUS)),
+        np.isin(best, (NucleusClass.PUTAMEN, NucleusClass.PALLIDUM)),
+        np.full(3, frames.NUCLEI_MM)) & (best == NucleusClass.WHITE)
+    inside = np.where(capsule, probabilities[NucleusClass.WHITE], 0)
+    rest = 1 - probabilities[1:5].sum(0) - inside
+    parts = [rest[None], probabilities[1:5], inside[None]]
+    return np.asarray(np.concatenate(parts), np.float32)
+
+
+def _covered(side: Placed, shape: Shape, affine: Matrix) -> tuple[slice, slice, slice] | None:
+    """The part of a grid that a side's grid may reach."""
+    ends = [(0, n - 1) for n in side.shape]
+    corners = np.stack(np.meshgrid(*ends, indexing="ij"), -1).reshape(-1, 3)
+    to_index = np.linalg.inv(affine) @ side.affine
+    index = corners @ to_index[:3, :3].T + to_index[:3, 3]
+    low = np.clip(np.floor(index.min(0)), 0, None).astype(int)
+    high = np.minimum(np.ceil(index.max(0)).astype(int) + 1, shape)
+    if (high <= low).any():
+        return None
+    return slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2])

@@ -1,0 +1,169 @@
+"""Lobes, capsules and corpus callosum of a head whose nuclei and tissues are known.
+
+The atlas is brought to the head by an affine on landmarks that both have: centres of nuclei,
+cerebellum and hemispheres, and the far ends of the cerebrum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.resampling import Matrix, Shape, coordinates, sample
+
+Labels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+Points = NDArray[np.float64]
+
+_STEP = 2
+_CORTEX = tuple(range(13, 23))
+_WHITE = (*range(11, 26),)
+_CENTRES = (1, 2, 3, 4, 5, 6, 7, 8, 27, 28)
+CALLOSUM = 23
+CAPSULE_MM = 8.0
+"""Own choice: how near white matter of the internal capsule is to the nuclei on both its sides."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Atlas:
+    """Every second voxel of the atlas: `near_cortex` and `near_white` go on beyond its lobes."""
+
+    shape: Shape
+    affine: Matrix
+    near_cortex: Labels
+    near_white: Labels
+    landmarks: Points
+
+
+def fill_territories(
+    regions: Labels, cerebral: Mask, cortex: Mask, left: Mask, affine: Matrix
+) -> tuple[Labels, Matrix]:
+    """Numbers of `labels.STRUCTURES` for `cerebral` grey (`cortex`) and white matter.
+
+    `regions` holds nuclei and cerebellum, `left` tells the hemisphere, `affine` leads from indices
+    to LPS mm. Returns the regions filled, and the affine from the head to the atlas, LPS mm.
+    """
+    regions = regions.copy()
+    atlas = _atlas()
+    to_atlas = _affine(regions, left & cerebral, cerebral, affine, atlas.landmarks)
+    points = coordinates(_shape(regions), affine, atlas.shape, atlas.affine, to_atlas)
+    for source, found in ((atlas.near_cortex, cortex), (atlas.near_white, ~cortex)):
+        lobes = sample(source, points, nearest=True).astype(np.uint8)
+        fill = cerebral & found
+        regions[fill] = lobes[fill]
+    _keep_side(regions, cerebral, left)
+    return regions, to_atlas
+
+
+def add_internal_capsule(regions: Labels, white: Mask, left: Mask, spacing_mm: Points) -> None:
+    """The internal capsule of both sides, in place, where nuclei are labelled and white matter is.
+
+    Distances are measured within 10 mm of the nuclei.
+    """
+    from scipy.ndimage import find_objects
+
+    margin = [round(10 / step) for step in spacing_mm]
+    found = find_objects(np.isin(regions, range(1, 9)).astype(np.uint8))
+    if not found:
+        return
+    box = tuple(slice(max(0, s.start - m), s.stop + m)
+                for s, m in zip(found[0], margin, strict=True))
+    inner, white_inside = regions[box], white[box]
+    for offset, side in ((0, left[box]), (1, ~left[box])):
+        medial, lateral = (np.isin(inner, (first + offset, second + offset))
+                           for first, second in ((1, 7), (3, 5)))
+        inner[between(medial, lateral, spacing_mm) & white_inside & side] = 9 + offset
+
+
+def between(medial: Mask, lateral: Mask, spacing_mm: Points) -> Mask:
+    """Where both caudate or thalamus and the lentiform nucleus are near: the internal capsule."""
+    from scipy.ndimage import distance_transform_edt
+
+    if not (medial.any() and lateral.any()):
+        return np.zeros(medial.shape, bool)
+    near = [distance_transform_edt(~group, sampling=spacing_mm) < CAPSULE_MM
+            for group in (medial, lateral)]
+    return np.asarray(near[0] & near[1])
+
+
+@cache
+def _atlas() -> _Atlas:
+    from scipy.ndimage import distance_transform_edt
+
+    from operators.region_segmenter.atlas import load_atlas
+
+    volume = load_atlas()
+    labels, whole = np.asarray(volume.array, np.uint8), np.asarray(volume.affine)
+    near = []
+    part = labels[::_STEP, ::_STEP, ::_STEP]
+    for allowed in (_CORTEX, _WHITE):
+        index = distance_transform_edt(
+            ~np.isin(part, allowed), return_distances=False, return_indices=True)
+        near.append(part[tuple(index)])
+    affine = whole.copy()
+    affine[:3, :3] *= _STEP
+    cerebral = np.isin(labels, range(9, 26)) & (labels != CALLOSUM)
+    marks = _landmarks(labels, cerebral & (labels % 2 == 1) & (labels < 24), cerebral, whole,
+                       np.eye(4))
+    return _Atlas(_shape(part), affine, near[0], near[1], marks)
+
+
+def _affine(
+    regions: Labels, left: Mask, cerebral: Mask, affine: Matrix, wanted: Points
+) -> Matrix:
+    """Head point -> atlas point by least squares, thrice: far ends depend on the head's pose."""
+    matrix = np.eye(4)
+    for _ in range(3):
+        found = _landmarks(regions, left, cerebral, affine, matrix)
+        there = np.isfinite(found).all(axis=1)
+        design = np.c_[found[there], np.ones(there.sum())]
+        solution, *_ = np.linalg.lstsq(design, wanted[there], rcond=None)
+        matrix = np.eye(4)
+        matrix[:3] = solution.T
+    return matrix
+
+
+def _landmarks(
+    regions: Labels, left: Mask, cerebral: Mask, affine: Matrix, to_atlas: Matrix
+) -> Points:
+    """(18, 3) LPS mm: centres of `_CENTRES` and both hemispheres, six ends of the cerebrum.
+
+    NaN where a structure is missing.
+    """
+    marks = [_centre(regions == number, affine) for number in _CENTRES]
+    marks += [_centre(left, affine), _centre(cerebral & ~left, affine)]
+    cloud = _points(cerebral, affine)
+    turned = cloud @ to_atlas[:3, :3].T
+    for axis in range(3):
+        low, high = np.quantile(turned[:, axis], (0.005, 0.995))
+        marks.append(cloud[turned[:, axis] <= low].mean(axis=0))
+        marks.append(cloud[turned[:, axis] >= high].mean(axis=0))
+    return np.array(marks)
+
+
+def _centre(mask: Mask, affine: Matrix) -> Points:
+    points = _points(mask, affine)
+    return points.mean(axis=0) if len(points) else np.full(3, np.nan)
+
+
+def _points(mask: Mask, affine: Matrix) -> Points:
+    index = np.argwhere(mask)
+    step = max(1, len(index) // 60000)
+    return np.asarray(index[::step] @ affine[:3, :3].T + affine[:3, 3])
+
+
+def _keep_side(regions: Labels, cerebral: Mask, left: Mask) -> None:
+    """A lobe found across the midline is the lobe of the voxel's own hemisphere."""
+    paired = cerebral & (regions != CALLOSUM) & (regions > 0)
+    is_left = regions % 2 == 1
+    is_left = np.where(regions >= 24, ~is_left, is_left)
+    regions[paired & left & ~is_left] -= 1
+    regions[paired & ~left & is_left] += 1
+
+
+def _shape(array: Labels) -> Shape:
+    z, y, x = array.shape
+    return z, y, x
