@@ -2,10 +2,11 @@
 
     python -m benchmarks.region_dice LABEL_MAPS [--seed 1]
 
-Of the label maps in the folder those of the test heads count, which no training saw. They are SynthSeg's training maps (github.com/BBillot/SynthSeg, Apache-2.0, FreeSurfer
-numbers). Each becomes a T1-weighted head: one mean per tissue, texture, partial volume, bias field,
-Rician noise. The anatomy is real, the contrast is simulated, by other code than the networks
-learned from (`apps.train.synthesis`). Then the ICBM152 template against the project's atlas.
+Of the label maps in the folder those of the test heads count, which no training saw. They are
+SynthSeg's training maps (github.com/BBillot/SynthSeg, Apache-2.0, FreeSurfer numbers). Each becomes
+a T1-weighted head: one mean per tissue, texture, partial volume, bias field, Rician noise. The
+anatomy is real, the contrast is simulated, by other code than the networks learned from
+(`apps.train.synthesis`). Then the ICBM152 template against the atlas drawn on it.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ Matrix = NDArray[np.float64]
 WHITE = (Tissue.WHITE, Tissue.CALLOSUM, Tissue.CAPSULE)
 CORTEX = (Tissue.GREY,)
 FLUID = (Tissue.CSF, Tissue.CHOROID)
-HEAD_SHAPE: frames.Shape = (64, 72, 64)
-"""Of the head network's training images: 192 x 216 x 192 mm."""
+HEAD_SHAPE: frames.Shape = (64, 80, 64)
+"""Of the head network's training images: 192 x 240 x 192 mm."""
 _SAMPLES = 4
 """Points per voxel of the coarse grid, so that tissues mix in it."""
 

@@ -16,7 +16,13 @@ from operators.region_segmenter.classes import (
     HeadClass,
     NucleusClass,
 )
-from operators.region_segmenter.looks import Placed, first_look, look_where, second_look
+from operators.region_segmenter.looks import (
+    Placed,
+    first_look,
+    look_where,
+    part_of,
+    second_look,
+)
 from operators.region_segmenter.territories import between, fill_territories
 from operators.resampling import Matrix, Shape
 
@@ -63,13 +69,22 @@ def read_regions(
     sides = [second_look(placed, to_atlas, networks, right=right) for right in (False, True)]
     quality = float(np.mean([_agreement(head, side, right=right)
                              for side, right in zip(sides, (False, True), strict=True)]))
-    shape: Shape = image.spatial_shape  # type: ignore[assignment]
-    territories = _territories(head)
-    labels = territories.at(shape, placed.affine, nearest=True).astype(np.uint8)
-    inside = Placed(head.array > 0, head.affine).at(shape, placed.affine, nearest=True) > 0.5
+    labels, inside = _surroundings(head, image.spatial_shape, placed.affine)  # type: ignore[arg-type]
     for side, right in zip(sides, (False, True), strict=True):
         _put_nuclei(labels, side, placed.affine, to_atlas, right=right)
     return NetworkRegions(labels, inside | (labels > 0), quality)
+
+
+def _surroundings(
+    head: Placed, shape: Shape, affine: Matrix
+) -> tuple[Labels, NDArray[np.bool_]]:
+    """Everything but the nuclei, and the brain, on a grid."""
+    labels, inside = np.zeros(shape, np.uint8), np.zeros(shape, bool)
+    box = head.covered(shape, affine)
+    both = Placed(np.stack([_territories(head), head.array > 0]), head.affine)
+    found = both.at(*part_of(box, affine), nearest=True)
+    labels[box], inside[box] = found[0].astype(np.uint8), found[1] > 0.5
+    return labels, inside
 
 
 def _agreement(head: Placed, side: Placed, *, right: bool) -> float:
@@ -92,7 +107,7 @@ def _own_half(shape: Shape) -> NDArray[np.bool_]:
     return np.broadcast_to(x >= 0, shape)
 
 
-def _territories(head: Placed) -> Placed:
+def _territories(head: Placed) -> Labels:
     """Everything but the nuclei, on the first look's grid; under the nuclei white matter."""
     labels = np.asarray(head.array, np.uint8)
     regions = np.where(labels <= 8, labels, 0).astype(np.uint8)
@@ -102,27 +117,24 @@ def _territories(head: Placed) -> Placed:
     cerebral = np.isin(labels, _CEREBRUM) & (labels != HeadClass.CALLOSUM)
     filled, _ = fill_territories(
         regions, cerebral, cortex, np.isin(labels, _LEFT), head.affine)
-    return Placed(filled, head.affine)
+    return filled
 
 
 def _put_nuclei(
     labels: Labels, side: Placed, affine: Matrix, to_atlas: Matrix, *, right: bool
 ) -> None:
     """The nuclei and internal capsule of a side into `labels`, by interpolated probabilities."""
-    box = _covered(side, labels.shape, affine)  # type: ignore[arg-type]
-    if box is None:
+    box = side.covered(labels.shape, affine)  # type: ignore[arg-type]
+    view = labels[box]
+    if view.size == 0:
         return
-    offset = np.array([s.start for s in box])
-    inner = affine.copy()
-    inner[:3, 3] += affine[:3, :3] @ offset
-    shape: Shape = tuple(s.stop - s.start for s in box)  # type: ignore[assignment]
+    shape, inner = part_of(box, affine)
     found = Placed(_with_capsule(side.array), side.affine).at(shape, inner, nearest=False)
     best, own = found.argmax(0), found.sum(0) > 0.5
     x = (to_atlas @ inner)[0]
-    index = [np.arange(n) for n in shape]
-    across = (x[0] * index[0][:, None, None] + x[1] * index[1][:, None] + x[2] * index[2] + x[3])
+    z, y, c = (np.arange(n) for n in shape)
+    across = x[0] * z[:, None, None] + x[1] * y[:, None] + x[2] * c + x[3]
     own &= (across < 0) if right else (across >= 0)
-    view = labels[box]
     for kind in range(1, 6):
         view[own & (best == kind)] = 2 * kind - 1 + right
 
@@ -139,15 +151,3 @@ def _with_capsule(probabilities: Array) -> Array:
     parts = [rest[None], probabilities[1:5], inside[None]]
     return np.asarray(np.concatenate(parts), np.float32)
 
-
-def _covered(side: Placed, shape: Shape, affine: Matrix) -> tuple[slice, slice, slice] | None:
-    """The part of a grid that a side's grid may reach."""
-    ends = [(0, n - 1) for n in side.shape]
-    corners = np.stack(np.meshgrid(*ends, indexing="ij"), -1).reshape(-1, 3)
-    to_index = np.linalg.inv(affine) @ side.affine
-    index = corners @ to_index[:3, :3].T + to_index[:3, 3]
-    low = np.clip(np.floor(index.min(0)), 0, None).astype(int)
-    high = np.minimum(np.ceil(index.max(0)).astype(int) + 1, shape)
-    if (high <= low).any():
-        return None
-    return slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2])

@@ -52,9 +52,6 @@ class NucleusClass(IntEnum):
     CORTEX = 7
 
 
-NUCLEI = tuple(HeadClass)[1:9]
-MIRRORED = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 13, 14, 15, 17, 16, 18], np.uint8)
-"""Head classes of a head seen in a mirror."""
 _AS_THEY_ARE = {CALLOSUM: HeadClass.CALLOSUM, VENTRICLES: HeadClass.VENTRICLES,
                 BRAIN_STEM: HeadClass.BRAIN_STEM, 27: HeadClass.LEFT_CEREBELLUM,
                 28: HeadClass.RIGHT_CEREBELLUM}

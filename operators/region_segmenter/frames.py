@@ -18,9 +18,9 @@ Shape = tuple[int, int, int]
 
 HEAD_MM = 3.0
 NUCLEI_MM = 1.25
-NUCLEI_SHAPE: Shape = (48, 72, 48)
+NUCLEI_SHAPE: Shape = (48, 80, 48)
 NUCLEI_CENTRE_LPS_MM = (20.0, 4.5, 7.0)
-"""In the atlas, of the left side: 60 x 90 x 60 mm that hold caudate, lentiform and thalamus, 10
+"""In the atlas, of the left side: 60 x 100 x 60 mm that hold caudate, lentiform and thalamus, 10
 mm beyond the midline and 10 mm and more around them."""
 _AXES = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
 ATLAS_CENTRES_LPS_MM: Mapping[int, tuple[float, float, float]] = {

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Labels = NDArray[np.uint8]
 Array = NDArray[np.float32]
+Box = tuple[slice, slice, slice]
 MARGIN_MM = 20.0
 """Own choice: how far beyond the brain mask it was given the first look goes."""
 _STRIDE = 16
@@ -36,6 +37,16 @@ class Placed:
     def shape(self) -> Shape:
         z, y, x = self.array.shape[-3:]
         return z, y, x
+
+    def covered(self, shape: Shape, affine: Matrix) -> Box:
+        """The part of another grid that this one may reach; empty slices where it reaches none."""
+        ends = [(0, n - 1) for n in self.shape]
+        corners = np.stack(np.meshgrid(*ends, indexing="ij"), -1).reshape(-1, 3)
+        to_index = np.linalg.inv(affine) @ self.affine
+        index = corners @ to_index[:3, :3].T + to_index[:3, 3]
+        low = np.clip(np.floor(index.min(0)), 0, shape).astype(int)
+        high = np.clip(np.ceil(index.max(0)) + 1, low, shape).astype(int)
+        return slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2])
 
     def at(self, shape: Shape, affine: Matrix, *, nearest: bool) -> Array:
         """On another grid of the same space; 0 outside."""
@@ -123,3 +134,11 @@ def _largest(labels: Labels) -> Labels:
         sizes[0] = 0
         labels = np.where(parts == sizes.argmax(), labels, 0).astype(np.uint8)
     return labels
+
+
+def part_of(box: Box, affine: Matrix) -> tuple[Shape, Matrix]:
+    """Shape and affine of a part of a grid."""
+    inner = affine.copy()
+    inner[:3, 3] += affine[:3, :3] @ [s.start for s in box]
+    z, y, x = (s.stop - s.start for s in box)
+    return (z, y, x), inner

@@ -106,8 +106,8 @@ def _atlas() -> _Atlas:
     affine = whole.copy()
     affine[:3, :3] *= _STEP
     cerebral = np.isin(labels, range(9, 26)) & (labels != CALLOSUM)
-    marks = _landmarks(labels, cerebral & (labels % 2 == 1) & (labels < 24), cerebral, whole,
-                       np.eye(4))
+    centres = _centres(labels, cerebral & (labels % 2 == 1) & (labels < 24), cerebral, whole)
+    marks = np.concatenate([centres, _ends(_points(cerebral, whole), np.eye(4))])
     return _Atlas(_shape(part), affine, near[0], near[1], marks)
 
 
@@ -116,8 +116,9 @@ def _affine(
 ) -> Matrix:
     """Head point -> atlas point by least squares, thrice: far ends depend on the head's pose."""
     matrix = np.eye(4)
+    centres, cloud = _centres(regions, left, cerebral, affine), _points(cerebral, affine)
     for _ in range(3):
-        found = _landmarks(regions, left, cerebral, affine, matrix)
+        found = np.concatenate([centres, _ends(cloud, matrix)])
         there = np.isfinite(found).all(axis=1)
         design = np.c_[found[there], np.ones(there.sum())]
         solution, *_ = np.linalg.lstsq(design, wanted[there], rcond=None)
@@ -126,16 +127,15 @@ def _affine(
     return matrix
 
 
-def _landmarks(
-    regions: Labels, left: Mask, cerebral: Mask, affine: Matrix, to_atlas: Matrix
-) -> Points:
-    """(18, 3) LPS mm: centres of `_CENTRES` and both hemispheres, six ends of the cerebrum.
-
-    NaN where a structure is missing.
-    """
+def _centres(regions: Labels, left: Mask, cerebral: Mask, affine: Matrix) -> Points:
+    """(12, 3) LPS mm: centres of `_CENTRES` and both hemispheres; NaN where one is missing."""
     marks = [_centre(regions == number, affine) for number in _CENTRES]
-    marks += [_centre(left, affine), _centre(cerebral & ~left, affine)]
-    cloud = _points(cerebral, affine)
+    return np.array([*marks, _centre(left, affine), _centre(cerebral & ~left, affine)])
+
+
+def _ends(cloud: Points, to_atlas: Matrix) -> Points:
+    """(6, 3) LPS mm: the far ends of a cloud of points along the atlas's axes."""
+    marks = []
     turned = cloud @ to_atlas[:3, :3].T
     for axis in range(3):
         low, high = np.quantile(turned[:, axis], (0.005, 0.995))

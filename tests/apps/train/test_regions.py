@@ -1,0 +1,93 @@
+"""What region networks learn from and how: images match their labels, runs resume."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import binary_erosion
+
+from apps.phantom.anatomy import Anatomy
+from apps.train import regions as recipe
+from apps.train.regions import RegionTraining, train_regions, write_bundle
+from apps.train.synthesis import HEAD_SHAPE, LabelledHead, head_example, labelled, nuclei_example
+from operators.region_segmenter import frames
+from operators.region_segmenter.bundle import load_networks
+from operators.region_segmenter.classes import HeadClass, NucleusClass
+
+
+@pytest.fixture(scope="module")
+def head(template_head: Anatomy) -> LabelledHead:
+    return labelled(template_head)
+
+
+def test_the_templates_head_lies_on_the_atlas(head: LabelledHead) -> None:
+    """Its origin is the middle of its brain, hence the shift; it is not turned."""
+    assert np.allclose(head.to_atlas[:3, :3], np.eye(3), atol=0.02)
+
+
+def test_the_same_seed_gives_the_same_image(head: LabelledHead) -> None:
+    for example in (head_example, nuclei_example):
+        (one, labels), (again, same) = (
+            example(head, np.random.default_rng(3)) for _ in range(2))
+        assert torch.equal(one, again)
+        assert torch.equal(labels, same)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_head_keeps_its_sides_whatever_its_pose(head: LabelledHead, seed: int) -> None:
+    image, labels = head_example(head, np.random.default_rng(seed))
+    assert image.shape == (1, *HEAD_SHAPE)
+    columns = {kind: float((labels == kind).nonzero()[:, 2].float().mean())
+               for kind in (HeadClass.LEFT_PUTAMEN, HeadClass.RIGHT_PUTAMEN,
+                            HeadClass.LEFT_CORTEX, HeadClass.RIGHT_CORTEX)}
+    assert columns[HeadClass.LEFT_PUTAMEN] > columns[HeadClass.RIGHT_PUTAMEN] + 5
+    assert columns[HeadClass.LEFT_CORTEX] > columns[HeadClass.RIGHT_CORTEX] + 5
+
+
+@pytest.mark.parametrize("right", [False, True])
+def test_the_fine_image_is_of_one_side_mirrored_if_it_is_the_right_one(
+    head: LabelledHead, right: bool
+) -> None:
+    _, labels = nuclei_example(head, np.random.default_rng(5), t1w=True, right=right)
+    assert labels.shape == frames.NUCLEI_SHAPE
+    columns = [float((labels == kind).nonzero()[:, 2].float().mean())
+               for kind in (NucleusClass.THALAMUS, NucleusClass.CAUDATE, NucleusClass.PUTAMEN)]
+    assert columns[0] < columns[2]
+    assert columns[1] < columns[2]
+
+
+def test_a_t1w_has_white_matter_brighter_than_nuclei_brighter_than_fluid(
+    head: LabelledHead,
+) -> None:
+    for seed in range(5):
+        image, labels = nuclei_example(head, np.random.default_rng([9, seed]), t1w=True)
+        seen = image[0].numpy() > 0
+        levels = [np.median(image[0].numpy()[binary_erosion(labels.numpy() == kind) & seen])
+                  for kind in (NucleusClass.WHITE, NucleusClass.CAUDATE, NucleusClass.FLUID)]
+        assert levels[0] > levels[1] > levels[2]
+
+
+def test_a_run_that_was_broken_off_goes_on_and_the_bundle_loads(
+    head: LabelledHead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = {which: RegionTraining(steps=2, validate_every=1) for which in recipe.TRAINING}
+    monkeypatch.setattr(recipe, "TRAINING", short)
+    monkeypatch.setattr(frames, "NUCLEI_SHAPE", (32, 32, 32))
+    monkeypatch.setattr("apps.train.synthesis.HEAD_SHAPE", (32, 32, 32))
+    for which, settings in short.items():
+        best = train_regions(which, [head], [head], tmp_path, settings)
+        assert best["step"] in (1, 2)
+        before = (tmp_path / f"{which}.pt").read_bytes()
+        assert train_regions(which, [head], [head], tmp_path, settings) == best
+        assert (tmp_path / f"{which}.pt").read_bytes() == before
+    write_bundle(tmp_path / "bundle", tmp_path, ["a", "b"], ["c"])
+    networks = load_networks(tmp_path / "bundle")
+    assert networks is not None
+    assert "synthesised" in networks.identity.training_data
+    card = (tmp_path / "bundle/docs/README.md").read_text()
+    assert "weights were chosen on c" in card
+    assert f"{json.loads((tmp_path / 'head.json').read_text())['t1w']:.3f}" in card
