@@ -1,22 +1,33 @@
 """Agreement of the project's atlas with a published MARS parcellation of MNI space.
 
-    python -m benchmarks.atlas_agreement MARS_scale_parcellation_map_mni.nii.gz
+    python -m benchmarks.atlas_agreement MARS_scale_parcellation_map_mni.nii.gz [--networks]
 
 The file comes from github.com/v-sundaresan/microbleed-size-counting (MIT). It numbers its regions
 with squares, 1 to 169; the names below were read off the position of each. Both atlases are drawn
 on different MNI templates, so voxels where either is unlabelled are left out of the confusion.
+With `--networks` the regions that the networks read from the ICBM152 template take the atlas's
+place.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.map.settings import REGION_MODEL
+from benchmarks.region_dice import as_study
 from operators.labels import STRUCTURES, MarsCategory
-from operators.region_segmenter.atlas import ATLAS_FILE
+from operators.region_segmenter.atlas import load_atlas, load_template, load_template_brain
+from operators.region_segmenter.segment import segment_regions
+from operators.region_segmenter.settings import RegionSettings
+from operators.types import RegionMap
+
+if TYPE_CHECKING:
+    from highdicom import Volume
 
 REGIONS = {
     1: "brain stem", 4: "cerebellum", 9: "basal ganglia", 16: "thalamus",
@@ -29,15 +40,22 @@ NAMES = tuple(REGIONS.values())
 Codes = NDArray[np.int64]
 
 
-def ours() -> tuple[Codes, NDArray[np.float64]]:
-    """The project's atlas as MARS regions (index into NAMES plus 1, 0 none) and its RAS affine."""
-    import nibabel as nib
-
-    image = nib.nifti1.Nifti1Image.from_filename(ATLAS_FILE)
+def ours(*, networks: bool) -> tuple[Codes, NDArray[np.float64]]:
+    """Our regions as MARS regions (index into NAMES plus 1, 0 none) and their RAS affine."""
+    volume = by_networks() if networks else load_atlas()
     lookup = np.zeros(256, dtype=np.int64)
     for key, entry in STRUCTURES.items():
         lookup[key] = NAMES.index(entry.mars) + 1 if entry.mars else 0
-    return lookup[np.asarray(image.dataobj)], np.asarray(image.affine)
+    return lookup[np.asarray(volume.array)], np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.affine
+
+
+def by_networks() -> Volume:
+    """What the networks read from the template."""
+    study = as_study(load_template(), load_template_brain())
+    regions = segment_regions(study, RegionSettings(), REGION_MODEL)
+    assert isinstance(regions, RegionMap)
+    print(regions.method)
+    return regions.labels
 
 
 def theirs(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64]) -> Codes:
@@ -81,5 +99,5 @@ def report(own: Codes, other: Codes) -> None:
 
 
 if __name__ == "__main__":
-    mine, grid = ours()
+    mine, grid = ours(networks="--networks" in sys.argv)
     report(mine, theirs(Path(sys.argv[1]), mine.shape, grid))
