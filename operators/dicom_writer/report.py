@@ -124,7 +124,7 @@ def _estimates(lnc: LncScore) -> list[Any]:
 
 def _technique(findings: Findings) -> list[Any]:
     story: list[Any] = [_paragraph("Technique", "heading")]
-    story += [_paragraph(marked(line), "small") for line in text.technique(findings.study)]
+    story += [_paragraph(marked(line), "small") for line in text.technique(findings)]
     story.append(_paragraph("Limits", "heading"))
     story += [_paragraph(marked(line), "small") for line in text.limits(findings)]
     if isinstance(findings.lnc, LncScore) and _partial(findings.lnc):

@@ -81,13 +81,19 @@ def location_rows(lesions: Sequence[Lesion], kind: LesionClass) -> list[tuple[st
     return sorted(rows, key=lambda row: (-sum(row[1:]), row[0]))
 
 
-def technique(study: CoregisteredStudy) -> list[str]:
-    """One line per contrast: where it comes from, field strength, echo times, voxel size."""
-    return [
+def technique(findings: Findings) -> list[str]:
+    """One line per contrast: where it comes from, field strength, echo times, voxel size; and how
+    the regions were found."""
+    study, regions = findings.study, findings.regions
+    lines = [
         f"{ROLE_WORDS[role]}: {_series_words(series)}"
         for role, series in study.study.series.items()
         if role in study.contrasts or role in (Role.DWI, Role.ASL)
     ]
+    if not isinstance(regions, NotAssessed):
+        lines.append(f"Regions, on {ROLE_WORDS[regions.source]}: {regions.method}, "
+                     f"{regions.quality:.2f}")
+    return lines
 
 
 def three_digits(value: float) -> str:
