@@ -17,7 +17,7 @@ EXPECTED_SECONDS: Mapping[str, float] = {
     "DICOM loader": 3,
     "quantitative maps": 20,
     "registration": 15,
-    "region segmenter": 25,
+    "region segmenter": 4,
     "lesion segmenter": 12,
     "LNC scorer": 1,
     "DICOM writer": 8,

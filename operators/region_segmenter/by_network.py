@@ -38,6 +38,8 @@ _AS_THEY_ARE = {HeadClass.CALLOSUM: CALLOSUM, HeadClass.VENTRICLES: VENTRICLES,
                 HeadClass.RIGHT_CEREBELLUM: 28}
 _LEFT = (1, 3, 5, 7, 9, 11)
 _CEREBRUM = tuple(range(1, 14))
+_FLUID = 6
+"""Channel of `_with_capsule`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,22 +71,21 @@ def read_regions(
     sides = [second_look(placed, to_atlas, networks, right=right) for right in (False, True)]
     quality = float(np.mean([_agreement(head, side, right=right)
                              for side, right in zip(sides, (False, True), strict=True)]))
-    labels, inside = _surroundings(head, image.spatial_shape, placed.affine)  # type: ignore[arg-type]
+    shape: Shape = image.spatial_shape  # type: ignore[assignment]
+    coarse = _on_grid(head.array, head, shape, placed.affine)
+    labels = _on_grid(_territories(head), head, shape, placed.affine)
     for side, right in zip(sides, (False, True), strict=True):
-        _put_nuclei(labels, side, placed.affine, to_atlas, right=right)
-    return NetworkRegions(labels, inside | (labels > 0), quality)
+        _put_nuclei(labels, coarse, side, placed.affine, to_atlas, right=right)
+    return NetworkRegions(labels, (coarse > 0) | (labels > 0), quality)
 
 
-def _surroundings(
-    head: Placed, shape: Shape, affine: Matrix
-) -> tuple[Labels, NDArray[np.bool_]]:
-    """Everything but the nuclei, and the brain, on a grid."""
-    labels, inside = np.zeros(shape, np.uint8), np.zeros(shape, bool)
+def _on_grid(labels: Labels, head: Placed, shape: Shape, affine: Matrix) -> Labels:
+    """Labels on the first look's grid brought to another, 0 outside."""
+    out = np.zeros(shape, np.uint8)
     box = head.covered(shape, affine)
-    both = Placed(np.stack([_territories(head), head.array > 0]), head.affine)
-    found = both.at(*part_of(box, affine), nearest=True)
-    labels[box], inside[box] = found[0].astype(np.uint8), found[1] > 0.5
-    return labels, inside
+    if out[box].size:
+        out[box] = Placed(labels, head.affine).at(*part_of(box, affine), nearest=True)
+    return out
 
 
 def _agreement(head: Placed, side: Placed, *, right: bool) -> float:
@@ -121,9 +122,12 @@ def _territories(head: Placed) -> Labels:
 
 
 def _put_nuclei(
-    labels: Labels, side: Placed, affine: Matrix, to_atlas: Matrix, *, right: bool
+    labels: Labels, coarse: Labels, side: Placed, affine: Matrix, to_atlas: Matrix, *, right: bool
 ) -> None:
-    """The nuclei and internal capsule of a side into `labels`, by interpolated probabilities."""
+    """The nuclei and internal capsule of a side into `labels`, by interpolated probabilities.
+
+    What the coarse look took for a nucleus and the fine one for fluid is ventricle.
+    """
     box = side.covered(labels.shape, affine)  # type: ignore[arg-type]
     view = labels[box]
     if view.size == 0:
@@ -135,19 +139,20 @@ def _put_nuclei(
     z, y, c = (np.arange(n) for n in shape)
     across = x[0] * z[:, None, None] + x[1] * y[:, None] + x[2] * c + x[3]
     own &= (across < 0) if right else (across >= 0)
+    nucleus = (coarse[box] >= 1) & (coarse[box] <= 8)
+    view[own & nucleus & (best == _FLUID)] = VENTRICLES
     for kind in range(1, 6):
         view[own & (best == kind)] = 2 * kind - 1 + right
 
 
 def _with_capsule(probabilities: Array) -> Array:
-    """(6, ...): the rest, caudate, putamen, pallidum, thalamus, internal capsule."""
+    """(7, ...): the rest, caudate, putamen, pallidum, thalamus, internal capsule, fluid."""
     best = probabilities.argmax(0)
     capsule = between(
         np.isin(best, (NucleusClass.CAUDATE, NucleusClass.THALAMUS)),
         np.isin(best, (NucleusClass.PUTAMEN, NucleusClass.PALLIDUM)),
         np.full(3, frames.NUCLEI_MM)) & (best == NucleusClass.WHITE)
     inside = np.where(capsule, probabilities[NucleusClass.WHITE], 0)
-    rest = 1 - probabilities[1:5].sum(0) - inside
-    parts = [rest[None], probabilities[1:5], inside[None]]
-    return np.asarray(np.concatenate(parts), np.float32)
+    known = [*probabilities[1:5], inside, probabilities[NucleusClass.FLUID]]
+    return np.asarray(np.stack([1 - np.sum(known, axis=0), *known]), np.float32)
 

@@ -114,7 +114,8 @@ def _shrunk(image: Placed, spacing_mm: float) -> Placed:
     import torch
 
     steps = np.linalg.norm(image.affine[:3, :3], axis=0)
-    factors = np.clip(np.rint(0.6 * spacing_mm / steps), 1, image.shape).astype(int)
+    most = np.maximum(1, np.array(image.shape) // 2)
+    factors = np.clip(np.rint(0.6 * spacing_mm / steps), 1, most).astype(int)
     if (factors == 1).all():
         return image
     array = torch.nn.functional.avg_pool3d(
