@@ -21,13 +21,14 @@ import typer
 from apps.evaluate.markdown import number, table
 from apps.evaluate.progress import shown
 from apps.evaluate.statistics import Ratio
+from apps.lnc.crossval import Array, out_of_fold
 from apps.lnc.leak import BY_SLICE, BY_SUBJECT, evaluate_slices
-from apps.lnc.measures import measure_all
+from apps.lnc.measures import QUANTITIES, measure_all
 from apps.lnc.page import PAPER
 from apps.lnc.scans import read_cohort
-from apps.lnc.scores import holm
+from apps.lnc.scores import bootstrap, gain, holm, r2
 from apps.lnc.simulated import LABELS, redrawn
-from apps.lnc.study import DEEP, Design, Table, evaluate, p_values, tabulate
+from apps.lnc.study import BASELINES, DEEP, Design, Table, evaluate, p_values, tabulate
 from apps.map.settings import DEFAULT_CONFIG, DEFAULT_MODELS, load_settings
 from operators.lnc_scorer.bundle import load_network
 
@@ -86,6 +87,27 @@ def baselines(quantities: Sequence[Any], labels: Sequence[Any]) -> str:
     return table(("gain of deep features over", *quantities[0].gains), rows)
 
 
+def over_regions(whole: Table, design: Design) -> str:
+    """R2 of FA and of CBF, mean over the regions, and what deep features gain by it."""
+    rows = []
+    for q, role in enumerate(QUANTITIES):
+        measured = whole.means[:, q]
+        told = {name: out_of_fold(features, measured, whole.groups, folds=design.folds,
+                                  repeats=design.repeats, seed=design.seed)
+                for name, features in whole.features.items()}
+        rows.append((
+            f"{role.value.upper()}, mean of R² over the regions",
+            *(_figure(bootstrap(mean_r2, measured, own, design.seed)) for own in told.values()),
+            *(_figure(gain(mean_r2, measured, told[DEEP], told[name], design.seed))
+              for name in BASELINES)))
+    return table(("", *told, *(f"gain over {name}" for name in BASELINES)), rows)
+
+
+def mean_r2(measured: Array, predicted: Array) -> float:
+    """Of (subject, region) each."""
+    return float(np.mean([r2(*pair) for pair in zip(measured.T, predicted.T, strict=True)]))
+
+
 def tabulated(folder: Path, workdir: Path, models: Path) -> tuple[Table, list[int]]:
     """A cohort's table and its subjects' seeds; measures are kept in `workdir`."""
     network, weights = load_network(models / "lnc_scorer")
@@ -130,7 +152,7 @@ def main(
         "construction. Subjects that share a head share its shape and how CSF and white matter "
         "blur into its nuclei: parted by subjects alone, features name the head and so tell of "
         "that, which is true and no sign of disease (`--group`).",
-        "## Over the baselines, planted cohort", baselines(*found),
+        "## Over the baselines, planted cohort", over_regions(related, design), baselines(*found),
         "## Over the baselines, null cohort", baselines(*nothing),
         "## False alarms",
         f"{repeats} times other diseases are drawn for the null cohort's FA, CBF and labels, its "

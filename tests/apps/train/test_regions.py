@@ -89,5 +89,5 @@ def test_a_run_that_was_broken_off_goes_on_and_the_bundle_loads(
     assert networks is not None
     assert "synthesised" in networks.identity.training_data
     card = (tmp_path / "bundle/docs/README.md").read_text()
-    assert "weights were chosen on c" in card
+    assert "2 to\nlearn from, c to choose the weights on" in card
     assert f"{json.loads((tmp_path / 'head.json').read_text())['t1w']:.3f}" in card
