@@ -55,19 +55,20 @@ validated on patients. Research software, not a medical device.**
 Two U-Nets (2.4 and 2.8 million weights, stored in 16 bits). The first sees the whole head in voxels
 of 3 mm and tells nuclei of both sides, white matter, cortex, corpus callosum, ventricles, brain
 stem, cerebellum and the rest of the brain. By the nuclei it finds, the head is turned onto the
-atlas; the second sees 60 x 100 x 60 mm of each side in voxels of 1.25 mm, the right
-one mirrored, and draws caudate nucleus, putamen, pallidum and thalamus. The internal capsule is the
-white matter between them; lobes come from the atlas, placed by landmarks (docs/regions.md). How far
-the two looks agree on the nuclei is the quality; below `region_segmenter.min_agreement` the
-template is registered instead.
+atlas; the second sees 60 x 100 x 60 mm of each side in voxels of 1.25 mm, the right one mirrored,
+and draws caudate nucleus, putamen, pallidum and thalamus. The internal capsule is the white matter
+between them; lobes come from the atlas, placed by landmarks (docs/regions.md). How far the two
+looks agree on the nuclei is the quality; below `region_segmenter.min_agreement` the template is
+registered instead.
 
 ## Data
 
 Label maps of real heads in FreeSurfer numbers, published with SynthSeg (Apache-2.0): {learned} to
-learn from, {held} to choose the weights on, the others for `python -m benchmarks.region_dice`. Images are drawn from them after the idea of SynthSeg (Billot et al., Med
-Image Anal 2023;86:102789): deformed, one brightness per tissue, like T1w in more than half of them,
-blurred, with bias fields, slices of up to 6 mm, noise, cut fields of view, with and without skull.
-No real image was learned from.
+learn from, {held} to choose the weights on,
+the others for `python -m benchmarks.region_dice`. Images are drawn from them after the idea of
+SynthSeg (Billot et al., Med Image Anal 2023;86:102789): deformed, one brightness per tissue, like
+T1w in more than half of them, blurred, with bias fields, slices of up to 6 mm, noise, cut fields of
+view, with and without skull. No real image was learned from.
 
 ## Performance
 

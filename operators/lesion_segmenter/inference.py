@@ -6,11 +6,12 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from operators.processor import computes_bf16
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,7 +73,7 @@ def make_runner(network: nn.Module, engine: Engine = "torch") -> Runner:
     if engine == "torch":
         return _torch_runner(network)
     try:
-        bf16 = _computes_bf16()
+        bf16 = computes_bf16()
         if not bf16:
             instead = "OpenVINO" if engine == "openvino" else "torch"
             _log.warning("This CPU has no bf16: the network runs in %s fp32", instead)
@@ -81,15 +82,6 @@ def make_runner(network: nn.Module, engine: Engine = "torch") -> Runner:
     except (ImportError, RuntimeError) as error:
         _log.warning("OpenVINO is not usable here (%s); running the network in torch", error)
     return _torch_runner(network)
-
-
-def _computes_bf16() -> bool:
-    """Whether the CPU has AMX or AVX512-bf16; OpenVINO is not loaded to ask it."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    except OSError:
-        return False
-    return not {"amx_bf16", "avx512_bf16"}.isdisjoint(flags)
 
 
 def _torch_runner(network: nn.Module) -> Runner:

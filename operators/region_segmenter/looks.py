@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.processor import computes_bf16
 from operators.region_segmenter import frames
 from operators.resampling import Matrix, Shape, coordinates, sample
 
@@ -79,14 +80,14 @@ def second_look(
 
 
 def _seen(network: nn.Module, image: Array) -> Tensor:
-    """Scores (class, ...) of an image."""
+    """Scores (class, ...) of an image; in bf16, as they were learned, where the CPU computes it."""
     import torch
 
     from operators.region_segmenter.network import scaled
 
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=computes_bf16()):
         scores: Tensor = network(scaled(torch.from_numpy(image))[None, None])[0]
-    return scores
+    return scores.float()
 
 
 def look_where(brain: Volume) -> NDArray[np.float64]:

@@ -39,7 +39,7 @@ def test_the_batch_size_changes_nothing(network):
 @pytest.mark.parametrize("precision", ["f32", "bf16"])
 def test_openvino_gives_what_torch_gives(network, precision):
     pytest.importorskip("openvino")
-    if precision == "bf16" and not inference._computes_bf16():
+    if precision == "bf16" and not inference.computes_bf16():
         pytest.skip("this CPU has no bf16")
     array = np.random.default_rng(2).normal(size=(3, 2, 64, 100)).astype(np.float32)
     torch_maps, openvino_maps = (
@@ -54,7 +54,7 @@ def test_openvino_gives_what_torch_gives(network, precision):
 @pytest.mark.parametrize("engine", ["auto", "openvino"])
 def test_without_openvino_torch_runs_and_a_warning_says_so(network, monkeypatch, caplog, engine):
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
-    monkeypatch.setattr(inference, "_computes_bf16", lambda: True)
+    monkeypatch.setattr(inference, "computes_bf16", lambda: True)
     caplog.set_level("WARNING", logger="operators")
     runner = make_runner(network, engine)
     assert runner.name == "torch fp32"
@@ -71,7 +71,7 @@ def test_bf16_runs_where_the_cpu_has_it_and_a_warning_says_where_not(
     network, monkeypatch, caplog, bf16, engine, chosen
 ):
     pytest.importorskip("openvino")
-    monkeypatch.setattr(inference, "_computes_bf16", lambda: bf16)
+    monkeypatch.setattr(inference, "computes_bf16", lambda: bf16)
     caplog.set_level("WARNING", logger="operators")
     assert make_runner(network, engine).name == chosen
     assert ("no bf16" in caplog.text) is not bf16
