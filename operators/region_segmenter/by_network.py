@@ -62,7 +62,8 @@ def read_regions(
     `image` of any contrast, NaN where it is unknown; `brain` (bool, the same grid) tells where to
     look, an empty one to look everywhere.
     """
-    placed = Placed(np.nan_to_num(np.asarray(image.array, np.float32)), np.asarray(image.affine))
+    upright = image.to_patient_orientation("HPL")  # the same however the array was stored
+    placed = Placed(np.nan_to_num(upright.array.astype(np.float32)), np.asarray(upright.affine))
     head = first_look(placed, look_where(brain), networks)
     try:
         to_atlas, _ = frames.pose(frames.centres(np.asarray(head.array, np.uint8), head.affine))
@@ -72,10 +73,11 @@ def read_regions(
     quality = float(np.mean([_agreement(head, side, right=right)
                              for side, right in zip(sides, (False, True), strict=True)]))
     shape: Shape = image.spatial_shape  # type: ignore[assignment]
-    coarse = _on_grid(head.array, head, shape, placed.affine)
-    labels = _on_grid(_territories(head), head, shape, placed.affine)
+    affine = np.asarray(image.affine)
+    coarse = _on_grid(head.array, head, shape, affine)
+    labels = _on_grid(_territories(head), head, shape, affine)
     for side, right in zip(sides, (False, True), strict=True):
-        _put_nuclei(labels, coarse, side, placed.affine, to_atlas, right=right)
+        _put_nuclei(labels, coarse, side, affine, to_atlas, right=right)
     return NetworkRegions(labels, (coarse > 0) | (labels > 0), quality)
 
 

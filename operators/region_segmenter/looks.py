@@ -107,7 +107,8 @@ def _head_grid(box: NDArray[np.float64]) -> tuple[Shape, Matrix]:
     extent = (box[1] - box[0])[::-1]
     count = [max(_STRIDE, int(np.ceil(e / frames.HEAD_MM / _STRIDE)) * _STRIDE) for e in extent]
     shape: Shape = (count[0], count[1], count[2])
-    return shape, frames.grid_affine(frames.HEAD_MM, shape, box.mean(axis=0).tolist())
+    centre = box.mean(axis=0) + 0.11  # so that no voxel of an image lies just between two of it
+    return shape, frames.grid_affine(frames.HEAD_MM, shape, centre.tolist())
 
 
 def _shrunk(image: Placed, spacing_mm: float) -> Placed:
