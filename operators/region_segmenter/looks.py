@@ -55,12 +55,21 @@ class Placed:
         return sample(self.array, where, nearest=nearest, border=False)
 
 
-def first_look(image: Placed, box: NDArray[np.float64], networks: RegionNetworks) -> Placed:
-    """Head classes (largest body of them) in half the head network's voxels, within `box`."""
-    import torch
+def first_look(image: Placed, where: NDArray[np.float64], networks: RegionNetworks) -> Placed:
+    """Head classes (largest body of them) in half the head network's voxels, about the brain.
 
-    shape, affine = _head_grid(box)
+    It is looked for in `where`: lowest and highest corner, LPS mm.
+    """
+    import torch
+    from scipy.ndimage import find_objects
+
+    shape, affine = _head_grid(where)
     scores = _seen(networks.head, _shrunk(image, frames.HEAD_MM).at(shape, affine, nearest=False))
+    coarse = _largest(scores.argmax(0).numpy().astype(np.uint8))
+    seen = find_objects((coarse > 0).astype(np.uint8))
+    if seen:
+        z, y, x = (slice(max(0, s.start - 2), s.stop + 2) for s in seen[0])
+        scores, affine = scores[:, z, y, x], part_of((z, y, x), affine)[1]
     fine = torch.nn.functional.interpolate(
         scores[None], scale_factor=2.0, mode="trilinear", align_corners=False)[0]
     halved = affine.copy()
@@ -143,5 +152,5 @@ def part_of(box: Box, affine: Matrix) -> tuple[Shape, Matrix]:
     """Shape and affine of a part of a grid."""
     inner = affine.copy()
     inner[:3, 3] += affine[:3, :3] @ [s.start for s in box]
-    z, y, x = (s.stop - s.start for s in box)
-    return (z, y, x), inner
+    sizes = [s.stop - s.start for s in box]
+    return (sizes[0], sizes[1], sizes[2]), inner
