@@ -63,7 +63,8 @@ def read_regions(
     look, an empty one to look everywhere.
     """
     upright = image.to_patient_orientation("HPL")  # the same however the array was stored
-    placed = Placed(np.nan_to_num(upright.array.astype(np.float32)), np.asarray(upright.affine))
+    placed = Placed(np.nan_to_num(np.asarray(upright.array, np.float32)),
+                    np.asarray(upright.affine))
     head = first_look(placed, look_where(brain), networks)
     try:
         to_atlas, _ = frames.pose(frames.centres(np.asarray(head.array, np.uint8), head.affine))
@@ -74,19 +75,18 @@ def read_regions(
                              for side, right in zip(sides, (False, True), strict=True)]))
     shape: Shape = image.spatial_shape  # type: ignore[assignment]
     affine = np.asarray(image.affine)
-    coarse = _on_grid(head.array, head, shape, affine)
-    labels = _on_grid(_territories(head), head, shape, affine)
+    coarse, labels = _on_grid(np.stack([head.array, _territories(head)]), head, shape, affine)
     for side, right in zip(sides, (False, True), strict=True):
         _put_nuclei(labels, coarse, side, affine, to_atlas, right=right)
     return NetworkRegions(labels, (coarse > 0) | (labels > 0), quality)
 
 
 def _on_grid(labels: Labels, head: Placed, shape: Shape, affine: Matrix) -> Labels:
-    """Labels on the first look's grid brought to another, 0 outside."""
-    out = np.zeros(shape, np.uint8)
+    """Label maps (map, ...) on the first look's grid brought to another, 0 outside."""
+    out = np.zeros((len(labels), *shape), np.uint8)
     box = head.covered(shape, affine)
-    if out[box].size:
-        out[box] = Placed(labels, head.affine).at(*part_of(box, affine), nearest=True)
+    if out[0][box].size:
+        out[:, *box] = Placed(labels, head.affine).at(*part_of(box, affine), nearest=True)
     return out
 
 

@@ -33,5 +33,6 @@ def whole_brain(outline: Volume, image: Volume) -> Volume:
 
 def dice(first: NDArray[Any], second: NDArray[Any], *, where: NDArray[np.bool_]) -> float:
     """Dice overlap of two masks, over the voxels in `where`."""
-    total = int(first[where].sum()) + int(second[where].sum())
-    return 2 * float((first & second & where).sum()) / total if total else 0.0
+    one, two = first & where, second & where
+    total = np.count_nonzero(one) + np.count_nonzero(two)
+    return 2 * float(np.count_nonzero(one & two)) / total if total else 0.0
