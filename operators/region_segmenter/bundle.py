@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -70,10 +72,13 @@ def _with_weights(path: Path, network: nn.Module) -> tuple[nn.Module, bytes]:
 
     try:
         content = path.read_bytes()
-        stored: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        stored: dict[str, Any] = torch.load(
+            BytesIO(content), map_location="cpu", weights_only=True)
         network.load_state_dict({name: weight.float() for name, weight in stored.items()})
-    except (OSError, RuntimeError, AttributeError, ValueError, EOFError, KeyError,
-            UnpicklingError) as error:
+        if not all(weight.isfinite().all() for weight in stored.values()):
+            raise ValueError("weights that are not finite")
+    except (OSError, RuntimeError, AttributeError, ValueError, EOFError, LookupError,
+            UnpicklingError, struct.error) as error:
         raise ConfigurationError(
             f"{path} cannot be used as a region network ({type(error).__name__}). Restore it from "
             "the release, or make it with python -m apps.train.regions."

@@ -57,18 +57,23 @@ class NetworkRegions:
 def read_regions(
     image: Volume, brain: Volume, networks: RegionNetworks
 ) -> NetworkRegions | None:
-    """Regions and brain on the grid of `image`, or None where no brain's nuclei are seen.
+    """Regions and brain on the grid of `image`, or None where no upright brain's nuclei are seen.
 
     `image` of any contrast, NaN where it is unknown; `brain` (bool, the same grid) tells where to
     look, an empty one to look everywhere.
     """
+    if min(image.spatial_shape) < 2:
+        return None
     upright = image.to_patient_orientation("HPL")  # the same however the array was stored
-    placed = Placed(np.nan_to_num(np.asarray(upright.array, np.float32)),
-                    np.asarray(upright.affine))
+    known = np.nan_to_num(np.asarray(upright.array, np.float32), posinf=0.0, neginf=0.0)
+    placed = Placed(known, np.asarray(upright.affine))
     head = first_look(placed, look_where(brain), networks)
     try:
-        to_atlas, _ = frames.pose(frames.centres(np.asarray(head.array, np.uint8), head.affine))
+        to_atlas, rest_mm = frames.pose(
+            frames.centres(np.asarray(head.array, np.uint8), head.affine))
     except ValueError:
+        return None
+    if rest_mm > frames.MOST_REST_MM or (np.diag(to_atlas)[:3] < frames.LEAST_COSINE).any():
         return None
     sides = [second_look(placed, to_atlas, networks, right=right) for right in (False, True)]
     quality = float(np.mean([_agreement(head, side, right=right)

@@ -1,7 +1,6 @@
 """Where the networks look: grids of cubes in the patient and in the atlas, and a head's pose.
 
-A grid here is a shape (slice, row, column) and an affine (4, 4) from those indices to LPS mm; it
-is a `highdicom.Volume` wherever it carries voxels.
+A grid here is a shape (slice, row, column) and an affine (4, 4) from those indices to LPS mm.
 """
 
 from __future__ import annotations
@@ -31,6 +30,12 @@ ATLAS_CENTRES_LPS_MM: Mapping[int, tuple[float, float, float]] = {
     HeadClass.CALLOSUM: (0.0, 6.2, 18.8),
 }
 """Centres of mass in the atlas; they tell how a head lies."""
+LEAST_COSINE = 0.5
+"""Of every axis of a head with the patient's: 60 degrees. A head turned farther has its sides, or
+its top and bottom, taken for each other (our choice)."""
+MOST_REST_MM = 15.0
+"""Root mean square distance of a head's centres from the atlas's: far above that of any head seen,
+2 to 5 mm (our choice)."""
 
 
 def grid_affine(spacing_mm: float, shape: Shape, centre_lps_mm: Sequence[float]) -> Matrix:

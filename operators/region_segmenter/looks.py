@@ -24,12 +24,12 @@ Box = tuple[slice, slice, slice]
 MARGIN_MM = 20.0
 """Own choice: how far beyond the brain mask it was given the first look goes."""
 _STRIDE = 16
-"""Four halvings: the head network's grid is a multiple of it."""
+"""Four halvings: the head network's grid is a multiple of it, and at least twice as large."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placed:
-    """Labels or probabilities (channel, slice, row, column) with their affine to LPS mm."""
+    """Voxels ((channel,) slice, row, column) with their affine to LPS mm."""
 
     array: NDArray
     affine: Matrix
@@ -114,7 +114,7 @@ def look_where(brain: Volume) -> NDArray[np.float64]:
 
 def _head_grid(box: NDArray[np.float64]) -> tuple[Shape, Matrix]:
     extent = (box[1] - box[0])[::-1]
-    count = [max(_STRIDE, int(np.ceil(e / frames.HEAD_MM / _STRIDE)) * _STRIDE) for e in extent]
+    count = [max(2 * _STRIDE, int(np.ceil(e / frames.HEAD_MM / _STRIDE)) * _STRIDE) for e in extent]
     shape: Shape = (count[0], count[1], count[2])
     centre = box.mean(axis=0) + 0.11  # so that no voxel of an image lies just between two of it
     return shape, frames.grid_affine(frames.HEAD_MM, shape, centre.tolist())

@@ -35,6 +35,8 @@ def segment_regions(
     if source is None:
         return NotAssessed("The study has no T1w, T2w or GRE image to place the regions on.")
     image = study.contrasts[source]
+    if not (np.isfinite(image.array) & (image.array > 0)).any():
+        return NotAssessed(f"The {source.value} image holds no signal to place the regions on.")
     networks = load_networks(bundle) if bundle else None
     if networks is None:
         why = "no region networks in the model folder"

@@ -26,9 +26,9 @@ class RegionSettings(BaseModel):
     )
     min_overlap: float = Field(
         default=0.8, ge=0, le=1,
-        description="Least Dice overlap (0 to 1) of the template's brain, brought to the subject, "
-        "with the brain mask; below it the registration has failed. Right ones reach 0.94 and "
-        "more, 0.84 where the mask of a real T1w took jaw muscle for brain.",
+        description="Least Dice overlap (0 to 1) of the networks' or the template's brain with the "
+        "brain mask; below it the networks are not believed, or the registration has failed. Right "
+        "ones reach 0.94 and more, 0.84 where the mask of a real T1w took jaw muscle for brain.",
     )
     min_correlation: float = Field(
         default=0.5, ge=0, le=1,

@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.region_segmenter.classes import CALLOSUM
 from operators.resampling import Matrix, Shape, coordinates, sample
 
 Labels = NDArray[np.uint8]
@@ -22,7 +23,6 @@ _STEP = 2
 _CORTEX = tuple(range(13, 23))
 _WHITE = (*range(11, 26),)
 _CENTRES = (1, 2, 3, 4, 5, 6, 7, 8, 27, 28)
-CALLOSUM = 23
 CAPSULE_MM = 8.0
 """Own choice: how near white matter of the internal capsule is to the nuclei on both its sides."""
 

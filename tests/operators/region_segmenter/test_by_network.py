@@ -13,8 +13,10 @@ from pydicom import Dataset
 from apps.map.settings import REGION_MODEL
 from operators.errors import ConfigurationError
 from operators.labels import LNC_NAMES, Side, structure
+from operators.region_segmenter import frames
 from operators.region_segmenter.atlas import load_atlas, load_template, load_template_brain
 from operators.region_segmenter.bundle import HEAD, METADATA, load_networks
+from operators.region_segmenter.by_network import read_regions
 from operators.region_segmenter.segment import segment_regions
 from operators.region_segmenter.settings import RegionSettings
 from operators.types import CoregisteredStudy, NotAssessed, RegionMap, Role, Study
@@ -168,3 +170,56 @@ def test_an_empty_brain_mask_does_not_blind_the_networks(template: CoregisteredS
     found = segment_regions(study_of(image, empty), lenient, REGION_MODEL)
     assert isinstance(found, RegionMap)
     assert volume_mm3(found, "putamen", Side.LEFT) > 3000
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 2, 2), (1, 40, 40)])
+def test_what_is_too_small_for_a_head_is_not_assessed(shape: tuple[int, int, int]) -> None:
+    brain = Volume(np.ones(shape, bool), np.eye(4), "PATIENT", frame_of_reference_uid="1.2")
+    image = brain.with_array(np.ones(shape, np.float32))
+    networks = load_networks(REGION_MODEL)
+    assert networks is not None
+    found = read_regions(image, brain, networks)
+    assert found is None or found.quality < 0.5
+
+
+def test_a_speck_of_a_brain_mask_ends_in_the_template(template: CoregisteredStudy) -> None:
+    speck = np.zeros(template.brain.spatial_shape, bool)
+    speck[95, 110, 95] = True
+    found = segment_regions(
+        study_of(template.contrasts[Role.T1W], template.brain.with_array(speck)),
+        RegionSettings(spacing_mm=4.0), REGION_MODEL)
+    assert isinstance(found, NotAssessed)
+
+
+def test_an_image_without_signal_says_so(template: CoregisteredStudy) -> None:
+    for value in (0.0, np.nan):
+        empty = template.brain.with_array(
+            np.full(template.brain.spatial_shape, value, np.float32))
+        found = segment_regions(study_of(empty, template.brain), SETTINGS, REGION_MODEL)
+        assert isinstance(found, NotAssessed)
+        assert "no signal" in found.reason
+
+
+def test_a_head_whose_sides_were_taken_for_each_other_is_not_believed(
+    template: CoregisteredStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    networks = load_networks(REGION_MODEL)
+    assert networks is not None
+    right_way = frames.centres
+
+    def swapped(labels: np.ndarray, affine: np.ndarray) -> dict[int, np.ndarray]:
+        found = right_way(labels, affine)
+        return {(kind + 1 if kind % 2 else kind - 1) if 1 <= kind <= 8 else kind: point
+                for kind, point in found.items()}
+
+    monkeypatch.setattr(frames, "centres", swapped)
+    assert read_regions(template.contrasts[Role.T1W], template.brain, networks) is None
+
+
+@pytest.mark.parametrize("content", [b"", b".", b"K", b"X\xff", b"\x80\x02."])
+def test_any_broken_weights_are_refused(content: bytes, tmp_path: Path) -> None:
+    bundle = tmp_path / "region_segmenter"
+    shutil.copytree(REGION_MODEL, bundle)
+    (bundle / HEAD).write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"head\.pt"):
+        load_networks(bundle)
