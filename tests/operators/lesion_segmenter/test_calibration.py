@@ -39,7 +39,7 @@ def test_unknown_susceptibility_is_told_apart_from_zero():
     unknown = features(0.5, None, np.e, None, None, 0.2, 0.0)
     assert unknown == pytest.approx((0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.2, 1.0))
     zero = features(0.5, 0.5, np.e, 0.0, 0.0, 0.2, 0.0)
-    assert zero == (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.2, 1.0)
+    assert zero == pytest.approx((0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.2, 1.0))
 
 
 def test_features_are_kept_within_what_the_fit_has_seen():
