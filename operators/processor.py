@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def computes_bf16() -> bool:
-    """Whether the CPU has AMX or AVX512-bf16, in which networks run twice as fast."""
+    """Whether the CPU has AMX or AVX512-bf16, in which networks run faster."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     except OSError:

@@ -148,7 +148,7 @@ def region_loss(scores: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy, a class weighing as the square root of its rarity, and 1 - mean Dice.
 
     Scores (class, voxel), labels (voxel,). Dice of the classes that are there, from probabilities.
-    MONAI's DiceCELoss makes masks of all classes, which cost as much time as the coarse network.
+    MONAI's DiceCELoss makes masks of all classes, which is slow on a CPU for as many as here.
     """
     import torch
 
