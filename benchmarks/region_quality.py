@@ -3,8 +3,8 @@
     python -m benchmarks.region_quality LABEL_MAPS
 
 Validation heads (those the weights were chosen on), simulated as in `benchmarks.region_dice` and
-spoiled: noise, blur, brightness turned over, parts of the head missing. `min_agreement` in app.yaml
-was read off this table.
+spoiled: noise, blur, brightness turned over, parts of the head missing. docs/regions.md says how
+`min_agreement` in app.yaml was chosen by it.
 """
 
 from __future__ import annotations
