@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _B0_BELOW_S_MM2 = 50.0
 """b-values up to this count as b0: dipy's default."""
 _FEWEST_DIRECTIONS = 6
+_THREADS = 2
+"""Voxels are fitted by themselves; dipy takes one core."""
 
 
 def tensor_maps(volumes: Sequence[Volume], samples: Sequence[Sample]) -> tuple[Volume, Volume]:
@@ -39,9 +42,11 @@ def tensor_maps(volumes: Sequence[Volume], samples: Sequence[Sample]) -> tuple[V
     mask = head_mask(b0) | brain_mask(volumes[0].with_array(b0), role=Role.DWI).array
     table = gradient_table(b_values, bvecs=b_vectors, b0_threshold=_B0_BELOW_S_MM2)
     model = TensorModel(table, fit_method="WLS")  # type: ignore[no-untyped-call]
-    fit = model.fit(signal[mask])
-    grid = volumes[0]
-    return _on_grid(grid, mask, fit.fa), _on_grid(grid, mask, fit.md)
+    parts = min(_THREADS, int(mask.sum()))
+    with ThreadPoolExecutor(parts) as pool:
+        fits = list(pool.map(model.fit, np.array_split(signal[mask], parts)))
+    fa, md = (np.concatenate([getattr(fit, name) for fit in fits]) for name in ("fa", "md"))
+    return _on_grid(volumes[0], mask, fa), _on_grid(volumes[0], mask, md)
 
 
 def _usable(sample: Sample) -> bool:

@@ -65,7 +65,7 @@ def first_look(image: Placed, where: NDArray[np.float64], networks: RegionNetwor
 
     shape, affine = _head_grid(where)
     scores = _seen(networks.head, _shrunk(image, frames.HEAD_MM).at(shape, affine, nearest=False))
-    coarse = _largest(scores.argmax(0).numpy().astype(np.uint8))
+    coarse = _largest(scores.max(0).indices.numpy().astype(np.uint8))
     seen = find_objects((coarse > 0).astype(np.uint8))
     if seen:
         z, y, x = (slice(max(0, s.start - 2), s.stop + 2) for s in seen[0])
@@ -75,7 +75,7 @@ def first_look(image: Placed, where: NDArray[np.float64], networks: RegionNetwor
     halved = affine.copy()
     halved[:3, :3] /= 2
     halved[:3, 3] -= halved[:3, :3] @ np.full(3, 0.5)
-    return Placed(_largest(fine.argmax(0).numpy().astype(np.uint8)), halved)
+    return Placed(_largest(fine.max(0).indices.numpy().astype(np.uint8)), halved)
 
 
 def second_look(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy as np
 from operators.brain_mask import brain_mask
 from operators.errors import NothingToAssess, StepFailed
 from operators.registration import images
-from operators.registration.quality import DISPLACEMENT_MM, assess, failure
+from operators.registration.quality import DISPLACEMENT_MM, assess, failure, identity, stranger
 from operators.registration.resample import onto
 from operators.registration.rigid import Matrix, Target, align, centre_of_mass, pyramid, target
 from operators.registration.settings import RegistrationSettings
@@ -26,7 +28,7 @@ METHOD = (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Scene:
     """One image that others are registered to, with its brain."""
 
@@ -34,6 +36,11 @@ class _Scene:
     image: Volume
     brain: Volume
     prepared: Target
+
+    @cached_property
+    def evened(self) -> Target:
+        """Without the shading of the coils."""
+        return target(images.without_shading(self.image), self.brain)
 
 
 def coregister(study: Study, settings: RegistrationSettings) -> CoregisteredStudy:
@@ -45,22 +52,30 @@ def coregister(study: Study, settings: RegistrationSettings) -> CoregisteredStud
     NothingToAssess if no series can give the grid, StepFailed if there is no brain on it.
     """
     scene = _reference_scene(study)
-    poses: dict[Role, Registration] = {}
-    through: _Scene | None = None
-    for role in _order(study):
-        series = study.series[role]
-        poses[role] = _pose(series, scene, settings)
-        if through is not None and not poses[role].accepted:
-            poses[role] = _chained(series, poses, through, settings)
-        if role is Role.T1W and poses[role].accepted and scene.role is not Role.T1W:
-            through = _second_scene(series, scene, poses[role].matrix_lps_mm)
-    return _assemble(study, scene, poses)
+    poses = _poses(study, _carriers(study), scene, settings)
+    t1w = poses.get(Role.T1W)
+    lost = [role for role, pose in poses.items() if not pose.accepted]
+    if lost and t1w is not None and t1w.accepted and scene.role is not Role.T1W:
+        through = _second_scene(study.series[Role.T1W], scene, t1w.matrix_lps_mm)
+        for role, pose in _poses(study, lost, through, settings).items():
+            if pose.accepted:
+                poses[role] = replace(pose, matrix_lps_mm=pose.matrix_lps_mm @ t1w.matrix_lps_mm,
+                                      method=f"through {Role.T1W.value}: {METHOD}")
+    return _assemble(study, scene, poses, settings)
 
 
-def _order(study: Study) -> list[Role]:
-    """The roles that are registered, T1w first, since others may go through it."""
-    carriers = {images.carrier(role, study) for role in study.series if role not in images.RAW}
-    return sorted(carriers, key=lambda role: (role is not Role.T1W, role.value))
+def _carriers(study: Study) -> list[Role]:
+    """The roles that are registered."""
+    return sorted({images.carrier(role, study) for role in study.series if role not in images.RAW})
+
+
+def _poses(
+    study: Study, roles: Sequence[Role], scene: _Scene, settings: RegistrationSettings
+) -> dict[Role, Registration]:
+    """The pose of each role in the scene, accepted or not; several at a time."""
+    with ThreadPoolExecutor(settings.threads) as pool:
+        found = pool.map(lambda role: _pose(study.series[role], scene, settings), roles)
+        return dict(zip(roles, found, strict=True))
 
 
 def _reference_scene(study: Study) -> _Scene:
@@ -103,8 +118,7 @@ def _pose(series: Series, scene: _Scene, settings: RegistrationSettings) -> Regi
     plain = _fit(series, moving, scene, scene.prepared, settings)
     if plain.accepted:
         return plain
-    level = target(images.without_shading(scene.image), scene.brain)
-    evened = _fit(series, images.without_shading(moving), scene, level, settings)
+    evened = _fit(series, images.without_shading(moving), scene, scene.evened, settings)
     return evened if evened.accepted else plain
 
 
@@ -123,20 +137,9 @@ def _fit(
         reason = "registration failed: its field of view does not meet the brain"
         return _registration(series.role, np.eye(4), METHOD, 0.0, reason)
     quality = assess(fixed, levels, matrix)
-    reason = failure(quality, settings, same_frame=same_frame)
+    reason = failure(quality, settings, same_frame=same_frame) or stranger(
+        identity(fixed, levels, matrix, quality.information), settings)
     return _registration(series.role, matrix, METHOD, quality.sharpness, reason)
-
-
-def _chained(
-    series: Series, poses: Mapping[Role, Registration], through: _Scene,
-    settings: RegistrationSettings,
-) -> Registration:
-    """The pose by way of the T1w where that one is accepted, else the rejected direct one."""
-    pose = _pose(series, through, settings)
-    if not pose.accepted:
-        return poses[series.role]
-    matrix = pose.matrix_lps_mm @ poses[through.role].matrix_lps_mm
-    return replace(pose, matrix_lps_mm=matrix, method=f"through {through.role.value}: {METHOD}")
 
 
 def _registration(
@@ -155,19 +158,17 @@ def _centred(moving: Volume, scene: _Scene, role: Role) -> Matrix:
 
 
 def _assemble(
-    study: Study, scene: _Scene, poses: Mapping[Role, Registration]
+    study: Study, scene: _Scene, poses: Mapping[Role, Registration], settings: RegistrationSettings
 ) -> CoregisteredStudy:
-    contrasts: dict[Role, Volume] = {}
-    registrations: dict[Role, Registration] = {}
-    dropped: dict[Role, str] = {}
-    for role, series in study.series.items():
-        if role in images.RAW:
-            continue
-        pose = replace(poses[images.carrier(role, study)], role=role)
-        volume = images.shown(series, study)
-        registrations[role] = pose
-        if pose.accepted:
-            contrasts[role] = onto(volume, scene.image, pose.matrix_lps_mm)
-        else:
-            dropped[role] = pose.reason
-    return CoregisteredStudy(study, scene.role, contrasts, registrations, scene.brain, dropped)
+    found = {role: replace(poses[images.carrier(role, study)], role=role)
+             for role in study.series if role not in images.RAW}
+    kept = [role for role, pose in found.items() if pose.accepted]
+
+    def shown(role: Role) -> Volume:
+        volume = images.shown(study.series[role], study)
+        return onto(volume, scene.image, found[role].matrix_lps_mm)
+
+    with ThreadPoolExecutor(settings.threads) as pool:
+        contrasts = dict(zip(kept, pool.map(shown, kept), strict=True))
+    dropped = {role: pose.reason for role, pose in found.items() if not pose.accepted}
+    return CoregisteredStudy(study, scene.role, contrasts, found, scene.brain, dropped)

@@ -29,17 +29,12 @@ class Quality:
     Attributes
     ----------
     information : mutual information of the two images in the brain, nats.
-    identity : share of mutual information lost when the moving image is mirrored, left to right,
-        and registered anew. Its mirror image has the same contrast and noise, and is the nearest
-        thing to somebody else's brain; what fits no better than it is not this brain. Below 0
-        where the mirror image fits better: left and right are exchanged.
     sharpness : share of mutual information lost 3 mm away, mean of six directions.
     overlap : share of the brain's voxels inside the moving field of view.
     rotation_deg, shift_mm : from the pose that the headers give; the shift is the brain centre's.
     """
 
     information: float
-    identity: float
     sharpness: float
     overlap: float
     rotation_deg: float
@@ -59,7 +54,6 @@ def assess(fixed: Target, moving: Pyramid, matrix: Matrix) -> Quality:
     moved = matrix[:3, :3] @ centre + matrix[:3, 3]
     return Quality(
         information=here,
-        identity=_identity(fixed, moving, matrix, moved, here),
         sharpness=1.0 - float(np.mean(away)) / here,
         overlap=_overlap(fixed, moving, matrix),
         rotation_deg=float(np.degrees(np.arccos(cosine))),
@@ -67,12 +61,27 @@ def assess(fixed: Target, moving: Pyramid, matrix: Matrix) -> Quality:
     )
 
 
-def _identity(
-    fixed: Target, moving: Pyramid, matrix: Matrix, centre_lps_mm: Matrix, here: float
-) -> float:
-    mirror = mirrored(moving, centre_lps_mm, matrix[:3, 0])
+def identity(fixed: Target, moving: Pyramid, matrix: Matrix, information: float) -> float:
+    """Share of mutual information lost when the moving image is mirrored and registered anew.
+
+    Mirrored left to right it has the same contrast and noise, and is the nearest thing to somebody
+    else's brain; what fits no better than it is not this brain. Below 0 where the mirror image
+    fits better: left and right are exchanged.
+    """
+    middle = matrix[:3, :3] @ fixed.centre_lps_mm + matrix[:3, 3]
+    mirror = mirrored(moving, middle, matrix[:3, 0])
     turned = refined(fixed, mirror, matrix)
-    return 1.0 - mutual_information(fixed, mirror, turned) / here
+    return 1.0 - mutual_information(fixed, mirror, turned) / information
+
+
+def stranger(identity: float, settings: RegistrationSettings) -> str:
+    """Why the two images are not of one head, as a sentence's rest; empty where they are."""
+    if identity >= settings.min_identity:
+        return ""
+    return (
+        "registration failed: mirrored left to right it fits about as well or better (identity "
+        f"{identity:.2f}, wanted {settings.min_identity:.2f}): another head, or sides exchanged"
+    )
 
 
 def failure(quality: Quality, settings: RegistrationSettings, *, same_frame: bool) -> str:
@@ -97,12 +106,6 @@ def failure(quality: Quality, settings: RegistrationSettings, *, same_frame: boo
         return (
             f"registration failed: {DISPLACEMENT_MM:g} mm away it fits almost as well (sharpness "
             f"{quality.sharpness:.2f}, wanted {settings.min_sharpness:.2f})"
-        )
-    if quality.identity < settings.min_identity:
-        return (
-            "registration failed: mirrored left to right it fits about as well or better (identity "
-            f"{quality.identity:.2f}, wanted {settings.min_identity:.2f}): another head, or sides "
-            "exchanged"
         )
     return ""
 

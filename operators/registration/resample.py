@@ -41,6 +41,8 @@ def _outside(
     outside = np.zeros(shape, bool)
     first, second, third = (np.arange(n, dtype=np.float64) for n in shape)
     for row, limit in zip(indices[:3], limits, strict=True):
-        at = row[0] * first[:, None, None] + row[1] * second[:, None] + row[2] * third + row[3]
-        outside |= (at < -0.5) | (at > limit - 0.5)
+        plane = (row[0] * first + row[3])[:, None] + row[1] * second
+        at = plane[:, :, None] + row[2] * third
+        outside |= at < -0.5
+        outside |= at > limit - 0.5
     return outside

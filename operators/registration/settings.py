@@ -40,3 +40,6 @@ class RegistrationSettings(BaseModel):
         default=0.05, ge=0, le=1,
         description="Least share (0 to 1) of the brain that the contrast's field of view holds.",
     )
+    threads: int = Field(
+        default=2, ge=1, description="Series registered at a time.",
+    )
