@@ -5,12 +5,13 @@ Ranges are our own choices.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from apps.phantom.tissue import Tissue
 from operators.region_segmenter import frames
@@ -18,7 +19,22 @@ from operators.region_segmenter import frames
 if TYPE_CHECKING:
     import torch
 
+Kind = Literal["t1w", "t2w", "any"]
+"""Like T1w; like T2w and gradient echo, where iron is dark; any tissue of any brightness."""
 WHITE = (Tissue.WHITE, Tissue.CALLOSUM, Tissue.CAPSULE)
+
+
+class Draws(BaseModel):
+    """What images are drawn from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shares: dict[Kind, float] = Field(
+        default={"t1w": 0.6, "any": 0.4}, description="How often each kind is drawn; sums to 1.")
+    noise: float = Field(
+        default=0.05, ge=0, description="Largest standard deviation, of the largest brightness.")
+    grain: float = Field(
+        default=0.0, ge=0, description="Largest blur of the noise, voxels: noise of coarse images.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,14 +44,15 @@ class Contrast:
 
 
 def draw_contrast(
-    tissue: torch.Tensor, brain: torch.Tensor, generator: np.random.Generator, t1w: bool | None
+    tissue: torch.Tensor, brain: torch.Tensor, draws: Draws, generator: np.random.Generator
 ) -> Contrast:
     """Brightness of every code, whose tissue and place are given; in a quarter of the cases only
-    the brain is there. `t1w`: whether like T1w; None: in more than half of the cases."""
+    the brain is there."""
     import torch
 
-    t1w = bool(generator.random() < 0.6) if t1w is None else t1w
-    means = _t1w_means(generator) if t1w else _any_means(generator)
+    kinds = list(draws.shares)
+    drawn = generator.choice(len(kinds), p=list(draws.shares.values())) if len(kinds) > 1 else 0
+    means = _MEANS[kinds[drawn]](generator)
     spreads = generator.uniform(0.01, 0.08, len(Tissue))
     spreads[[Tissue.SOFT, Tissue.MUCOSA, Tissue.MARROW]] = generator.uniform(0.05, 0.3, 3)
     means[Tissue.AIR], spreads[Tissue.AIR] = 0.0, 0.0
@@ -84,6 +101,36 @@ def _t1w_means(generator: np.random.Generator) -> NDArray[np.float64]:
     return means
 
 
+def _t2w_means(generator: np.random.Generator) -> NDArray[np.float64]:
+    """Grey matter brighter than white, fluid often brightest; nuclei that hold iron dark."""
+    means = generator.uniform(0.05, 1.1, len(Tissue))
+    white = generator.uniform(0.25, 0.7)
+    grey = white * generator.uniform(1.05, 1.9)
+
+    def put(low: float, high: float, *tissues: Tissue) -> None:
+        for tissue in tissues:
+            means[tissue] = white + generator.uniform(low, high) * (grey - white)
+
+    means[[Tissue.CSF, Tissue.CHOROID]] = grey * generator.uniform(0.8, 2.2) + generator.uniform(
+        0, (0.05, 0.25))
+    put(-0.05, 0.05, Tissue.WHITE)
+    put(-0.2, 0.2, *WHITE[1:], Tissue.CEREBELLAR_WHITE, Tissue.BRAIN_STEM)
+    put(0.95, 1.05, Tissue.GREY)
+    put(0.8, 1.2, Tissue.CEREBELLAR_GREY)
+    put(-0.3, 1.0, Tissue.CAUDATE, Tissue.PUTAMEN)
+    put(0.0, 0.8, Tissue.THALAMUS, Tissue.VENTRAL_DIENCEPHALON)
+    put(0.5, 2.0, Tissue.WHITE_LESION)
+    for tissue in (Tissue.PALLIDUM, Tissue.RED_NUCLEUS, Tissue.SUBSTANTIA_NIGRA, Tissue.DENTATE):
+        means[tissue] = white * generator.uniform(0.35, 1.05)
+    means[Tissue.BONE] = generator.uniform(0.02, 0.3)
+    return means
+
+
+_MEANS: dict[Kind, Callable[[np.random.Generator], NDArray[np.float64]]] = {
+    "t1w": _t1w_means, "t2w": _t2w_means, "any": _any_means,
+}
+
+
 def painted(
     codes: torch.Tensor, contrast: Contrast, generator: np.random.Generator
 ) -> torch.Tensor:
@@ -95,7 +142,7 @@ def painted(
 
 
 def scanned(
-    image: torch.Tensor, spacing_mm: float, generator: np.random.Generator
+    image: torch.Tensor, spacing_mm: float, draws: Draws, generator: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The image as a scanner would give it, scaled; and where its field of view reaches."""
     import torch
@@ -110,9 +157,9 @@ def scanned(
     image = image.clamp(min=0) * torch.exp(bias * generator.uniform(0, 0.3))
     image = image / image.max().clamp(min=1e-6)
     image = image ** float(np.exp(generator.normal(0, 0.2)))
-    level = generator.uniform(0, 0.05)
-    one, two = (torch.from_numpy(generator.standard_normal(shape, np.float32)) * level
-                for _ in range(2))
+    level = generator.uniform(0, draws.noise)
+    grain = generator.uniform(0, draws.grain) if draws.grain else 0.0
+    one, two = (_noise(generator, shape, grain) * level for _ in range(2))
     image = torch.hypot(image + one, two) if generator.random() < 0.7 else (image + one).clamp(0)
     seen = torch.ones(shape, dtype=torch.long)
     if generator.random() < 0.3:
@@ -124,6 +171,17 @@ def scanned(
     if generator.random() < 0.2:
         image = image * (image > 2 * level)
     return scaled(image * seen), seen
+
+
+def _noise(generator: np.random.Generator, shape: frames.Shape, grain: float) -> torch.Tensor:
+    """Of standard deviation 1."""
+    import torch
+
+    noise = torch.from_numpy(generator.standard_normal(shape, np.float32))
+    if grain:
+        noise = _blurred(noise, [grain] * 3)
+        noise = noise / noise.std()
+    return noise
 
 
 def _blurred(image: torch.Tensor, sigmas: Sequence[float]) -> torch.Tensor:

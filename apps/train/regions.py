@@ -23,6 +23,7 @@ import numpy as np
 import typer
 from pydantic import BaseModel, ConfigDict, Field
 
+from apps.train.appearance import Draws, Kind
 from apps.train.cohort import part_heads
 from apps.train.synthesis import LabelledHead, head_example, nuclei_example, read_heads
 from operators.errors import told_and_left
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 SEED = 70_000
+KINDS: tuple[Kind, ...] = ("t1w", "t2w", "any")
 Which = Literal["head", "nuclei"]
 _log = logging.getLogger("apps.train")
 _CARD = """\
@@ -73,8 +75,9 @@ view, with and without skull. No real image was learned from.
 ## Performance
 
 On synthetic images of the validation heads, which chose the weights: Dice of the nuclei seen
-coarsely {head_t1w:.3f} on contrasts like T1w and {head_any:.3f} on any (step {head_step}), finely
-{nuclei_t1w:.3f} and {nuclei_any:.3f} (step {nuclei_step}). Classes, like T1w, coarse: {coarse}.
+coarsely {head_t1w:.3f} on contrasts like T1w, {head_t2w:.3f} like T2w and {head_any:.3f} on any
+(step {head_step}), finely {nuclei_t1w:.3f}, {nuclei_t2w:.3f} and {nuclei_any:.3f} (step
+{nuclei_step}). Classes, like T1w, coarse: {coarse}.
 Fine: {fine}. On heads that neither training nor choice saw, and on real T1w: docs/regions.md.
 
 ## Recipe
@@ -93,21 +96,47 @@ Licence: Apache-2.0, as the project.
 """
 
 
+class Cycle(Draws):
+    """Steps over which the learning rate falls once, and what their images are drawn from."""
+
+    steps: int = Field(ge=1, description="One image each.")
+
+
 class RegionTraining(BaseModel):
-    """How one of the networks is trained. All values are our choice."""
+    """How one of the networks is trained. All values are our choice.
+
+    Cycles after Loshchilov and Hutter (ICLR 2017): each begins with the full learning rate again.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = SEED
-    steps: int = Field(ge=1, description="One image each.")
+    cycles: tuple[Cycle, ...] = Field(min_length=1)
     learning_rate: float = Field(default=2e-3, gt=0, description="AdamW's peak.")
     weight_decay: float = Field(default=1e-4, ge=0)
     decay: float = Field(default=0.997, description="Of the running mean of the weights.")
     validate_every: int = Field(default=300, ge=1)
 
+    @property
+    def steps(self) -> int:
+        return sum(cycle.steps for cycle in self.cycles)
+
+    def at(self, step: int) -> tuple[Cycle, int]:
+        """The cycle that a step lies in, and its place there."""
+        for cycle in self.cycles:
+            if step < cycle.steps:
+                return cycle, step
+            step -= cycle.steps
+        raise IndexError(f"Step {self.steps + step} of {self.steps}.")
+
 
 TRAINING: dict[Which, RegionTraining] = {
-    "head": RegionTraining(steps=3600), "nuclei": RegionTraining(steps=5500),
+    "head": RegionTraining(cycles=(
+        Cycle(steps=3600),
+        Cycle(steps=4200, shares={"t1w": 0.45, "t2w": 0.3, "any": 0.25}))),
+    "nuclei": RegionTraining(cycles=(
+        Cycle(steps=5500),
+        Cycle(steps=3600, shares={"t1w": 0.5, "t2w": 0.3, "any": 0.2}, noise=0.12, grain=1.0))),
 }
 _EXAMPLES: dict[Which, Callable[..., tuple[Tensor, Tensor]]] = {
     "head": head_example, "nuclei": nuclei_example,
@@ -130,8 +159,9 @@ class RegionLearner(Learner):
         """One step on one image; its loss."""
         import torch
 
+        cycle, place = self._settings.at(step)
         for group in self.optimizer.param_groups:
-            group["lr"] = self._settings.learning_rate * schedule(step, self._settings.steps)
+            group["lr"] = self._settings.learning_rate * schedule(place, cycle.steps)
         self.network.train()
         with torch.autocast("cpu", dtype=torch.bfloat16):
             scores = self.network(image[None])[0]
@@ -176,19 +206,19 @@ def train_regions(
     learner, example = RegionLearner(build(), settings), _EXAMPLES[which]
     checkpoint = out / f"{which}.checkpoint.pt"
     state = read_checkpoint(checkpoint, settings, learner.parts, "cpu") or {
-        "step": 0, "best": {"t1w": -1.0}}
+        "step": 0, "best": dict.fromkeys(KINDS, -1.0)}
     best: dict[str, Any] = state["best"]
     for step in progress(state["step"], settings.steps):
         generator = np.random.default_rng([settings.seed, step])
         head = learn[int(generator.integers(len(learn)))]
-        loss = learner.learn(*example(head, generator), step)
+        loss = learner.learn(*example(head, generator, settings.at(step)[0]), step)
         done = step + 1
         if done % settings.validate_every and done != settings.steps:
             continue
         figures = validate(learner.averaged, example, held)
-        _log.info("%s, step %d of %d: loss %.3f, Dice of nuclei on T1w %.3f, on any contrast %.3f",
-                  which, done, settings.steps, loss, figures["t1w"], figures["any"])
-        if figures["t1w"] > best["t1w"]:
+        _log.info("%s, step %d of %d: loss %.3f, Dice of nuclei on T1w %.3f, like T2w %.3f, on any "
+                  "contrast %.3f", which, done, settings.steps, loss, *(figures[k] for k in KINDS))
+        if sum(figures[kind] - best[kind] for kind in KINDS) > 0:
             best = {"step": done} | figures
             torch.save({name: weight.half() for name, weight in
                         learner.averaged.state_dict().items()}, out / f"{which}.pt")
@@ -201,18 +231,19 @@ def validate(
     network: nn.Module, example: Callable[..., tuple[Tensor, Tensor]],
     held: Sequence[LabelledHead],
 ) -> dict[str, Any]:
-    """Mean Dice of nuclei on T1w and on any contrast, and of every class on T1w; fixed images."""
+    """Mean Dice of nuclei on each kind of contrast, and of every class on T1w; fixed images."""
     out: dict[str, Any] = {}
-    for name, t1w in (("t1w", True), ("any", False)):
+    for kind in KINDS:
         each = []
         for number in range(2 * len(held)):
-            image, labels = example(held[number % len(held)],
-                                    np.random.default_rng([SEED, 1, number]), t1w=t1w)
+            generator = np.random.default_rng([SEED, 1, number])
+            image, labels = example(
+                held[number % len(held)], generator, Draws(shares={kind: 1.0}))
             each.append(class_dice(network, image, labels))
         means = np.nanmean(np.stack(each), axis=0)
         nuclei = means[1:5] if len(means) < 10 else means[1:9]
-        out[name] = float(nuclei.mean())
-        if t1w:
+        out[kind] = float(nuclei.mean())
+        if kind == "t1w":
             out["classes"] = [round(float(mean), 3) for mean in means]
     return out
 
@@ -266,7 +297,7 @@ def write_bundle(
         software=about.version, coarse=_classes(figures["head"], HeadClass),
         fine=_classes(figures["nuclei"], NucleusClass), **{
             f"{which}_{key}": figures[which][key] for which in TRAINING
-            for key in ("step", "t1w", "any")},
+            for key in ("step", *KINDS)},
         settings=json.dumps({which: one.model_dump() for which, one in TRAINING.items()}, indent=1))
     contents = weights | {METADATA: (about.model_dump_json(indent=1) + "\n").encode(),
                           Path("docs") / "README.md": card.encode()}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from apps.phantom.anatomy import Anatomy
 from apps.phantom.grids import rotation
 from apps.phantom.tissue import Tissue
-from apps.train.appearance import WHITE, draw_contrast, painted, scanned, smooth_noise
+from apps.train.appearance import WHITE, Draws, draw_contrast, painted, scanned, smooth_noise
 from operators.region_segmenter import frames
 from operators.region_segmenter.classes import head_classes, nucleus_classes
 
@@ -89,12 +89,9 @@ def read_heads(paths: Sequence[Path], work: Path) -> list[LabelledHead]:
 
 
 def head_example(
-    head: LabelledHead, generator: np.random.Generator, *, t1w: bool | None = None
+    head: LabelledHead, generator: np.random.Generator, draws: Draws
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Image (1, z, y, x) and head classes (z, y, x) of a head somewhere in a coarse box.
-
-    `t1w`: whether the contrast is T1w's; None: in more than half of the cases.
-    """
+    """Image (1, z, y, x) and head classes (z, y, x) of a head somewhere in a coarse box."""
     import torch
 
     turn = rotation(generator.normal(0, 1, 3) * (12, 8, 8))
@@ -106,7 +103,7 @@ def head_example(
     motion[:3, :3] = _stretch(generator, 0.12) @ turn
     motion[:3, 3] = centre
     shift = _elastic(generator, shape, frames.HEAD_MM, ((30.0, 3.0), (15.0, 1.0)))
-    contrast = draw_contrast(head.tissue, head.brain, generator, t1w)
+    contrast = draw_contrast(head.tissue, head.brain, draws, generator)
     middle_codes, images = None, []
     for sample in range(_SAMPLES):
         jitter = np.zeros(3) if sample == 0 else generator.uniform(-0.5, 0.5, 3)
@@ -114,12 +111,12 @@ def head_example(
         middle_codes = codes if sample == 0 else middle_codes
         images.append(painted(codes, contrast, generator))
     assert middle_codes is not None
-    image, seen = scanned(torch.stack(images).mean(0), frames.HEAD_MM, generator)
+    image, seen = scanned(torch.stack(images).mean(0), frames.HEAD_MM, draws, generator)
     return image[None], head.head[middle_codes.long()] * seen
 
 
 def nuclei_example(
-    head: LabelledHead, generator: np.random.Generator, *, t1w: bool | None = None,
+    head: LabelledHead, generator: np.random.Generator, draws: Draws,
     right: bool | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Image (1, z, y, x) and nucleus classes (z, y, x) of one side, placed as well as a first
@@ -132,8 +129,9 @@ def nuclei_example(
     shape, target = frames.NUCLEI_SHAPE, frames.nuclei_affine(right=right)
     shift = _elastic(generator, shape, frames.NUCLEI_MM, ((24.0, 2.0), (12.0, 1.0), (6.0, 0.3)))
     codes = _codes(head, target, motion, shift, np.zeros(3))
-    image = painted(codes, draw_contrast(head.tissue, head.brain, generator, t1w), generator)
-    image, _ = scanned(image, frames.NUCLEI_MM, generator)
+    contrast = draw_contrast(head.tissue, head.brain, draws, generator)
+    image = painted(codes, contrast, generator)
+    image, _ = scanned(image, frames.NUCLEI_MM, draws, generator)
     return image[None], head.nucleus[codes.long()]
 
 

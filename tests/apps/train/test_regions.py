@@ -11,12 +11,17 @@ import torch
 from scipy.ndimage import binary_erosion
 
 from apps.phantom.anatomy import Anatomy
+from apps.phantom.tissue import Tissue
 from apps.train import regions as recipe
-from apps.train.regions import RegionTraining, train_regions, write_bundle
+from apps.train.appearance import Draws, draw_contrast
+from apps.train.regions import Cycle, RegionTraining, train_regions, write_bundle
 from apps.train.synthesis import HEAD_SHAPE, LabelledHead, head_example, labelled, nuclei_example
 from operators.region_segmenter import frames
 from operators.region_segmenter.bundle import load_networks
 from operators.region_segmenter.classes import HeadClass, NucleusClass
+
+MIXED = Draws(shares={"t1w": 0.4, "t2w": 0.3, "any": 0.3}, noise=0.1, grain=1.0)
+T1W, T2W = Draws(shares={"t1w": 1.0}), Draws(shares={"t2w": 1.0})
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +37,14 @@ def test_the_templates_head_lies_on_the_atlas(head: LabelledHead) -> None:
 def test_the_same_seed_gives_the_same_image(head: LabelledHead) -> None:
     for example in (head_example, nuclei_example):
         (one, labels), (again, same) = (
-            example(head, np.random.default_rng(3)) for _ in range(2))
+            example(head, np.random.default_rng(3), MIXED) for _ in range(2))
         assert torch.equal(one, again)
         assert torch.equal(labels, same)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_head_keeps_its_sides_whatever_its_pose(head: LabelledHead, seed: int) -> None:
-    image, labels = head_example(head, np.random.default_rng(seed))
+    image, labels = head_example(head, np.random.default_rng(seed), MIXED)
     assert image.shape == (1, *HEAD_SHAPE)
     columns = {kind: float((labels == kind).nonzero()[:, 2].float().mean())
                for kind in (HeadClass.LEFT_PUTAMEN, HeadClass.RIGHT_PUTAMEN,
@@ -52,7 +57,7 @@ def test_a_head_keeps_its_sides_whatever_its_pose(head: LabelledHead, seed: int)
 def test_the_fine_image_is_of_one_side_mirrored_if_it_is_the_right_one(
     head: LabelledHead, right: bool
 ) -> None:
-    _, labels = nuclei_example(head, np.random.default_rng(5), t1w=True, right=right)
+    _, labels = nuclei_example(head, np.random.default_rng(5), T1W, right=right)
     assert labels.shape == frames.NUCLEI_SHAPE
     columns = [float((labels == kind).nonzero()[:, 2].float().mean())
                for kind in (NucleusClass.THALAMUS, NucleusClass.CAUDATE, NucleusClass.PUTAMEN)]
@@ -64,17 +69,47 @@ def test_a_t1w_has_white_matter_brighter_than_nuclei_brighter_than_fluid(
     head: LabelledHead,
 ) -> None:
     for seed in range(5):
-        image, labels = nuclei_example(head, np.random.default_rng([9, seed]), t1w=True)
+        image, labels = nuclei_example(head, np.random.default_rng([9, seed]), T1W)
         seen = image[0].numpy() > 0
         levels = [np.median(image[0].numpy()[binary_erosion(labels.numpy() == kind) & seen])
                   for kind in (NucleusClass.WHITE, NucleusClass.CAUDATE, NucleusClass.FLUID)]
         assert levels[0] > levels[1] > levels[2]
 
 
+def test_a_t2w_has_fluid_and_nuclei_brighter_than_white_matter_and_dark_pallidum(
+    head: LabelledHead,
+) -> None:
+    for seed in range(5):
+        image, labels = nuclei_example(head, np.random.default_rng([9, seed]), T2W)
+        seen = image[0].numpy() > 0
+        grey, white, pallidum = (
+            np.median(image[0].numpy()[binary_erosion(labels.numpy() == kind) & seen])
+            for kind in (NucleusClass.CORTEX, NucleusClass.WHITE, NucleusClass.PALLIDUM))
+        assert grey > white > 0.93 * pallidum
+
+
+def test_each_cycle_begins_anew_with_its_own_contrasts() -> None:
+    settings = RegionTraining(cycles=(Cycle(steps=3), Cycle(steps=2, shares={"t2w": 1.0})))
+    assert settings.steps == 5
+    assert [settings.at(step)[1] for step in range(5)] == [0, 1, 2, 0, 1]
+    assert [len(settings.at(step)[0].shares) for step in range(5)] == [2, 2, 2, 1, 1]
+    with pytest.raises(IndexError, match=r"Step 5 of 5\."):
+        settings.at(5)
+
+
+def test_kinds_of_contrast_are_drawn_by_their_shares(head: LabelledHead) -> None:
+    mixed = Draws(shares={"t1w": 0.3, "t2w": 0.7})
+    white = [float(draw_contrast(head.tissue, torch.ones_like(head.brain), mixed,
+                                 np.random.default_rng(seed)).mean[head.tissue == Tissue.WHITE][0])
+             for seed in range(200)]
+    assert 0.2 < np.mean(np.array(white) > 0.9) < 0.4
+
+
 def test_a_run_that_was_broken_off_goes_on_and_the_bundle_loads(
     head: LabelledHead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = {which: RegionTraining(steps=2, validate_every=1) for which in recipe.TRAINING}
+    short = {which: RegionTraining(cycles=(Cycle(steps=1), Cycle(steps=1)), validate_every=1)
+             for which in recipe.TRAINING}
     monkeypatch.setattr(recipe, "TRAINING", short)
     monkeypatch.setattr(frames, "NUCLEI_SHAPE", (32, 32, 32))
     monkeypatch.setattr("apps.train.synthesis.HEAD_SHAPE", (32, 32, 32))

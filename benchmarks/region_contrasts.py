@@ -1,0 +1,127 @@
+"""Regions from T2w, GRE magnitude or SWI alone: how good, and how often the networks are believed.
+
+    python -m benchmarks.region_contrasts COHORT STUDY ... [--subjects 8]
+
+COHORT: a tree of `lentiform simulate --subjects` (test heads, which no training saw), against its
+truth; the template, registered on the same image, stands beside the networks. STUDY: a folder of
+DICOM with a T1w, whose regions are what those of its other contrasts are compared with.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.evaluate.tree import read_tree
+from apps.map.settings import DEFAULT_CONFIG, REGION_MODEL, load_settings
+from benchmarks.region_dice import dice
+from operators.brain_mask import brain_mask
+from operators.dicom_loader.load import load_study
+from operators.quantitative_maps.maps import add_maps
+from operators.region_segmenter.bundle import load_networks
+from operators.region_segmenter.by_network import read_regions
+from operators.region_segmenter.by_template import regions_by_template
+from operators.region_segmenter.segment import SOURCES
+from operators.region_segmenter.settings import RegionSettings
+from operators.registration.coregister import coregister
+from operators.types import CoregisteredStudy, NotAssessed, Role, Study
+
+if TYPE_CHECKING:
+    from highdicom import Volume
+
+Labels = NDArray[np.uint8]
+OTHERS = SOURCES[1:]
+NUCLEI = {"caudate": (1, 2), "putamen": (3, 4), "pallidum": (5, 6), "thalamus": (7, 8)}
+
+
+def simulated(cohort: Path, subjects: int) -> Iterator[tuple[str, Role, Volume, Volume, Labels]]:
+    """Scan, contrast, image, brain mask found on it, true regions."""
+    from highdicom import Volume
+
+    for scan in read_tree(cohort).scans[:subjects]:
+        examined = scan.read()
+        for role in OTHERS:
+            if role in examined.contrasts:
+                image = Volume(examined.contrasts[role], examined.affine, "PATIENT")
+                yield scan.name, role, image, brain_mask(image, role=role), examined.regions
+
+
+def real(study: Path) -> Iterator[tuple[str, Role, Volume, Volume, Labels]]:
+    """The same of a study; as truth, the regions that the networks see on its T1w."""
+    settings = load_settings(DEFAULT_CONFIG)
+    loaded = load_study(study, settings=settings.dicom_loader, study_uid=None)
+    registered = coregister(add_maps(loaded, settings.quantitative_maps), settings.registration)
+    networks = load_networks(REGION_MODEL)
+    assert networks is not None
+    t1w = read_regions(registered.contrasts[Role.T1W], registered.brain, networks)
+    assert t1w is not None
+    for role in OTHERS:
+        if role in registered.contrasts:
+            yield study.name, role, registered.contrasts[role], registered.brain, t1w.labels
+
+
+def by_template(image: Volume, brain: Volume, role: Role) -> Labels | None:
+    """Regions of the template registered on the image."""
+    from pydicom import Dataset
+
+    bare = Study(uid="", header=Dataset(), series={}, decisions=())
+    study = CoregisteredStudy(bare, role, {role: image}, {}, brain, {})
+    regions = regions_by_template(study, role, RegionSettings(), why="compared")
+    return None if isinstance(regions, NotAssessed) else np.asarray(regions.labels.array)
+
+
+def nuclei_dice(found: Labels | None, truth: Labels) -> list[float]:
+    """Mean Dice of both sides of each of `NUCLEI`; NaN where there are no regions."""
+    return [np.nan if found is None else float(np.mean([
+        dice(found == number, truth == number) for number in numbers]))
+        for numbers in NUCLEI.values()]
+
+
+def main() -> None:
+    """Print a row per image, then means of each contrast."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--subjects", type=int, default=8, help="of a cohort, the first so many")
+    options = parser.parse_args()
+    networks = load_networks(REGION_MODEL)
+    assert networks is not None
+    least = RegionSettings().min_agreement
+    print(header("image | quality"))
+    rows: dict[str, list[list[float]]] = {}
+    for folder in options.folders:
+        cohort = (folder / "participants.tsv").exists()
+        images = simulated(folder, options.subjects) if cohort else real(folder)
+        for name, role, image, brain, truth in images:
+            found = read_regions(image, brain, networks)
+            quality = found.quality if found else 0.0
+            own = nuclei_dice(found.labels if found else None, truth)
+            other = nuclei_dice(by_template(image, brain, role), truth)
+            print(f"| {name}, {role.value} | {quality:.2f} | {cells(own)} | {cells(other)} |",
+                  flush=True)
+            kind = f"{'simulated' if cohort else 'real, against T1w'} {role.value}"
+            rows.setdefault(kind, []).append([quality, *own, *other])
+    print("\n" + header(f"mean | images | quality at least {least}"))
+    for kind, each in rows.items():
+        table = np.array(each)
+        means = np.nanmean(table[:, 1:], axis=0)
+        print(f"| {kind} | {len(table)} | {int((table[:, 0] >= least).sum())} | "
+              f"{cells(means[:4])} | {cells(means[4:])} |")
+
+
+def header(first: str) -> str:
+    """Head of a table whose last columns are the nuclei by the networks and by the template."""
+    columns = [*first.split(" | "), *NUCLEI, *(f"{name}, template" for name in NUCLEI)]
+    return f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}"
+
+
+def cells(values: NDArray[np.float64] | list[float]) -> str:
+    return " | ".join(f"{value:.2f}" for value in values)
+
+
+if __name__ == "__main__":
+    main()
