@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from operators.region_segmenter import frames
 from operators.region_segmenter.classes import (
-    BRAIN_STEM,
-    CALLOSUM,
+    AS_THEY_ARE,
+    DEEP_WHITE,
     VENTRICLES,
     HeadClass,
     NucleusClass,
@@ -33,13 +33,11 @@ if TYPE_CHECKING:
 
 Labels = NDArray[np.uint8]
 Array = NDArray[np.float32]
-_AS_THEY_ARE = {HeadClass.CALLOSUM: CALLOSUM, HeadClass.VENTRICLES: VENTRICLES,
-                HeadClass.BRAIN_STEM: BRAIN_STEM, HeadClass.LEFT_CEREBELLUM: 27,
-                HeadClass.RIGHT_CEREBELLUM: 28}
 _LEFT = (1, 3, 5, 7, 9, 11)
 _CEREBRUM = tuple(range(1, 14))
-_FLUID = 6
-"""Channel of `_with_capsule`."""
+VENTRICLE_MM = 1.5
+"""How far beyond the coarse look's ventricles the fine one's are believed: best of 0 to 5 mm on the
+heads that chose the weights."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +80,7 @@ def read_regions(
     affine = np.asarray(image.affine)
     coarse, labels = _on_grid(np.stack([head.array, _territories(head)]), head, shape, affine)
     for side, right in zip(sides, (False, True), strict=True):
-        _put_nuclei(labels, coarse, side, affine, to_atlas, right=right)
+        _put_nuclei(labels, head, side, affine, to_atlas, right=right)
     return NetworkRegions(labels, (coarse > 0) | (labels > 0), quality)
 
 
@@ -119,7 +117,7 @@ def _territories(head: Placed) -> Labels:
     """Everything but the nuclei, on the first look's grid; under the nuclei white matter."""
     labels = np.asarray(head.array, np.uint8)
     regions = np.where(labels <= 8, labels, 0).astype(np.uint8)
-    for kind, number in _AS_THEY_ARE.items():
+    for number, kind in AS_THEY_ARE.items():
         regions[labels == kind] = number
     cortex = np.isin(labels, (HeadClass.LEFT_CORTEX, HeadClass.RIGHT_CORTEX))
     cerebral = np.isin(labels, _CEREBRUM) & (labels != HeadClass.CALLOSUM)
@@ -129,37 +127,45 @@ def _territories(head: Placed) -> Labels:
 
 
 def _put_nuclei(
-    labels: Labels, coarse: Labels, side: Placed, affine: Matrix, to_atlas: Matrix, *, right: bool
+    labels: Labels, head: Placed, side: Placed, affine: Matrix, to_atlas: Matrix, *, right: bool
 ) -> None:
-    """The nuclei and internal capsule of a side into `labels`, by interpolated probabilities.
-
-    What the coarse look took for a nucleus and the fine one for fluid is ventricle.
-    """
+    """What the fine look sees of a side into `labels`, by interpolated probabilities."""
     box = side.covered(labels.shape, affine)  # type: ignore[arg-type]
     view = labels[box]
     if view.size == 0:
         return
     shape, inner = part_of(box, affine)
-    found = Placed(_with_capsule(side.array), side.affine).at(shape, inner, nearest=False)
+    found = Placed(fine_structures(head, side), side.affine).at(shape, inner, nearest=False)
     best, own = found.argmax(0), found.sum(0) > 0.5
     x = (to_atlas @ inner)[0]
     z, y, c = (np.arange(n) for n in shape)
     across = x[0] * z[:, None, None] + x[1] * y[:, None] + x[2] * c + x[3]
     own &= (across < 0) if right else (across >= 0)
-    nucleus = (coarse[box] >= 1) & (coarse[box] <= 8)
-    view[own & nucleus & (best == _FLUID)] = VENTRICLES
     for kind in range(1, 6):
         view[own & (best == kind)] = 2 * kind - 1 + right
+    view[own & (best == 6)] = VENTRICLES
+    view[own & (best == 7) & (view == VENTRICLES)] = DEEP_WHITE + right
 
 
-def _with_capsule(probabilities: Array) -> Array:
-    """(7, ...): the rest, caudate, putamen, pallidum, thalamus, internal capsule, fluid."""
-    best = probabilities.argmax(0)
+def fine_structures(head: Placed, side: Placed) -> Array:
+    """Probabilities (8, ...) on the fine look's grid of a side: the rest, caudate, putamen,
+    pallidum, thalamus, internal capsule, ventricle, white matter that the coarse look took for it.
+
+    Fluid is ventricle near what the coarse look took for it, and where that saw a nucleus.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    best = side.array.argmax(0)
+    spacing = np.full(3, frames.NUCLEI_MM)
     capsule = between(
         np.isin(best, (NucleusClass.CAUDATE, NucleusClass.THALAMUS)),
         np.isin(best, (NucleusClass.PUTAMEN, NucleusClass.PALLIDUM)),
-        np.full(3, frames.NUCLEI_MM)) & (best == NucleusClass.WHITE)
-    inside = np.where(capsule, probabilities[NucleusClass.WHITE], 0)
-    known = [*probabilities[1:5], inside, probabilities[NucleusClass.FLUID]]
+        spacing) & (best == NucleusClass.WHITE)
+    coarse = head.at(side.shape, side.affine, nearest=True)
+    seen = coarse == HeadClass.VENTRICLES
+    inside = (distance_transform_edt(~seen, spacing) <= VENTRICLE_MM) & seen.any()
+    inside |= (coarse >= 1) & (coarse <= 8)
+    known = [*side.array[1:5], np.where(capsule, side.array[NucleusClass.WHITE], 0),
+             np.where(inside, side.array[NucleusClass.FLUID], 0),
+             np.where(seen & ~capsule, side.array[NucleusClass.WHITE], 0)]
     return np.asarray(np.stack([1 - np.sum(known, axis=0), *known]), np.float32)
-

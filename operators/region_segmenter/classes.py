@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 Labels = NDArray[np.uint8]
 VENTRICLES, BRAIN_STEM, CALLOSUM = 29, 26, 23
+DEEP_WHITE = 24
+"""Of the left side; the right one's is one more."""
 
 
 class HeadClass(IntEnum):
@@ -52,9 +54,10 @@ class NucleusClass(IntEnum):
     CORTEX = 7
 
 
-_AS_THEY_ARE = {CALLOSUM: HeadClass.CALLOSUM, VENTRICLES: HeadClass.VENTRICLES,
-                BRAIN_STEM: HeadClass.BRAIN_STEM, 27: HeadClass.LEFT_CEREBELLUM,
-                28: HeadClass.RIGHT_CEREBELLUM}
+AS_THEY_ARE = {CALLOSUM: HeadClass.CALLOSUM, VENTRICLES: HeadClass.VENTRICLES,
+               BRAIN_STEM: HeadClass.BRAIN_STEM, 27: HeadClass.LEFT_CEREBELLUM,
+               28: HeadClass.RIGHT_CEREBELLUM}
+"""Numbers of `labels.STRUCTURES` that are a class of the head network each."""
 _CEREBRAL = (*range(9, 23), 24, 25)
 
 
@@ -65,7 +68,7 @@ def head_classes(
     out = np.where(brain, HeadClass.FLUID, HeadClass.OUTSIDE).astype(np.uint8)
     nuclei = (regions >= 1) & (regions <= 8)
     out[nuclei] = regions[nuclei]
-    for number, kind in _AS_THEY_ARE.items():
+    for number, kind in AS_THEY_ARE.items():
         out[regions == number] = kind
     cerebral = np.isin(regions, _CEREBRAL)
     right = (regions % 2 == 0) ^ (regions >= 24)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Matrix = NDArray[np.float64]
 _RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
-RIM_MM = 4.0
+_MASK_RIM_MM = 4.0
 """Own choice: how far gyri may reach beyond the template's outline after the affine."""
 AFFINE = "-a -dof 12 -m NMI -n 60x40x0"
 """Greedy's options: 12 degrees of freedom, normalised mutual information, coarse to fine."""
@@ -104,10 +104,10 @@ def _isotropic(volume: Volume, spacing_mm: float) -> Any:
 
 
 def _around(template: Any, spacing_mm: float) -> Any:
-    """1 in the template's brain and `RIM_MM` around it: what a mask has beyond is no brain."""
+    """1 in the template's brain and `_MASK_RIM_MM` around: what a mask has beyond is no brain."""
     import SimpleITK as sitk
 
-    margin = [round(RIM_MM / spacing_mm)] * 3
+    margin = [round(_MASK_RIM_MM / spacing_mm)] * 3
     return sitk.Cast(sitk.BinaryDilate(template > 0, margin), sitk.sitkFloat32)
 
 

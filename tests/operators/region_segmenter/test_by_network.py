@@ -16,7 +16,9 @@ from operators.labels import LNC_NAMES, Side, structure
 from operators.region_segmenter import frames
 from operators.region_segmenter.atlas import load_atlas, load_template, load_template_brain
 from operators.region_segmenter.bundle import HEAD, METADATA, load_networks
-from operators.region_segmenter.by_network import read_regions
+from operators.region_segmenter.by_network import VENTRICLE_MM, fine_structures, read_regions
+from operators.region_segmenter.classes import HeadClass, NucleusClass
+from operators.region_segmenter.looks import Placed
 from operators.region_segmenter.segment import segment_regions
 from operators.region_segmenter.settings import RegionSettings
 from operators.types import CoregisteredStudy, NotAssessed, RegionMap, Role, Study
@@ -223,3 +225,19 @@ def test_any_broken_weights_are_refused(content: bytes, tmp_path: Path) -> None:
     (bundle / HEAD).write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"head\.pt"):
         load_networks(bundle)
+
+
+def test_the_fine_look_redraws_the_edges_of_the_coarse_ventricles() -> None:
+    """Coarse: ventricle in columns 20 to 29. Fine: fluid in columns 25 to 59, else white matter."""
+    affine = frames.nuclei_affine(right=False)
+    coarse = np.zeros(frames.NUCLEI_SHAPE, np.uint8)
+    coarse[:, :, 20:30] = HeadClass.VENTRICLES
+    fine = np.zeros((len(NucleusClass), *frames.NUCLEI_SHAPE), np.float32)
+    fine[NucleusClass.WHITE, ..., :25] = fine[NucleusClass.FLUID, ..., 25:] = 1
+    found = fine_structures(Placed(coarse, affine), Placed(fine, affine)).argmax(0)
+    beyond = 30 + int(VENTRICLE_MM / frames.NUCLEI_MM)
+    middle = found[24, 40]
+    assert (middle[25:beyond] == 6).all()
+    assert not middle[beyond:].any()
+    assert (middle[20:25] == 7).all()
+    assert not middle[:20].any()
