@@ -78,7 +78,9 @@ def read_regions(
                              for side, right in zip(sides, (False, True), strict=True)]))
     shape: Shape = image.spatial_shape  # type: ignore[assignment]
     affine = np.asarray(image.affine)
-    coarse, labels = _on_grid(np.stack([head.array, _territories(head)]), head, shape, affine)
+    view = Placed(np.isfinite(upright.array).astype(np.uint8), placed.affine)
+    coarse, labels = _on_grid(
+        np.stack([head.array, _territories(head, view)]), head, shape, affine)
     for side, right in zip(sides, (False, True), strict=True):
         _put_nuclei(labels, head, side, affine, to_atlas, right=right)
     return NetworkRegions(labels, (coarse > 0) | (labels > 0), quality)
@@ -113,8 +115,11 @@ def _own_half(shape: Shape) -> NDArray[np.bool_]:
     return np.broadcast_to(x >= 0, shape)
 
 
-def _territories(head: Placed) -> Labels:
-    """Everything but the nuclei, on the first look's grid; under the nuclei white matter."""
+def _territories(head: Placed, view: Placed) -> Labels:
+    """Everything but the nuclei, on the first look's grid; under the nuclei white matter.
+
+    `view`: 1 where the image has a value.
+    """
     labels = np.asarray(head.array, np.uint8)
     regions = np.where(labels <= 8, labels, 0).astype(np.uint8)
     for number, kind in AS_THEY_ARE.items():
@@ -122,7 +127,8 @@ def _territories(head: Placed) -> Labels:
     cortex = np.isin(labels, (HeadClass.LEFT_CORTEX, HeadClass.RIGHT_CORTEX))
     cerebral = np.isin(labels, _CEREBRUM) & (labels != HeadClass.CALLOSUM)
     filled, _ = fill_territories(
-        regions, cerebral, cortex, np.isin(labels, _LEFT), head.affine)
+        regions, cerebral, cortex, np.isin(labels, _LEFT), head.affine,
+        view.at(head.shape, head.affine, nearest=True) > 0)
     return filled
 
 

@@ -1,7 +1,7 @@
 """Lobes, capsules and corpus callosum of a head whose nuclei and tissues are known.
 
 The atlas is brought to the head by an affine on landmarks that both have: centres of nuclei,
-cerebellum and hemispheres, and the far ends of the cerebrum.
+cerebellum and hemispheres, and the far ends of the cerebrum. What the field of view cuts is none.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ _STEP = 2
 _CORTEX = tuple(range(13, 23))
 _WHITE = (*range(11, 26),)
 _CENTRES = (1, 2, 3, 4, 5, 6, 7, 8, 27, 28)
+_FAR_MM = 15.0
+"""Where the head is cut, an end of it this far from where its other landmarks have it is none:
+another place has become the farthest. Best of 15, 20 and 30 mm on the template and two heads."""
 CAPSULE_MM = 8.0
 """Own choice: how near white matter of the internal capsule is to the nuclei on both its sides."""
 
@@ -39,16 +42,19 @@ class _Atlas:
 
 
 def fill_territories(
-    regions: Labels, cerebral: Mask, cortex: Mask, left: Mask, affine: Matrix
+    regions: Labels, cerebral: Mask, cortex: Mask, left: Mask, affine: Matrix,
+    known: Mask | None = None,
 ) -> tuple[Labels, Matrix]:
     """Numbers of `labels.STRUCTURES` for `cerebral` grey (`cortex`) and white matter.
 
     `regions` holds nuclei and cerebellum, `left` tells the hemisphere, `affine` leads from indices
-    to LPS mm. Returns the regions filled, and the affine from the head to the atlas, LPS mm.
+    to LPS mm, `known` is the field of view (None: all). Returns the regions filled, and the affine
+    from the head to the atlas, LPS mm.
     """
     regions = regions.copy()
     atlas = _atlas()
-    to_atlas = _affine(regions, left & cerebral, cerebral, affine, atlas.landmarks)
+    edge = np.zeros(regions.shape, bool) if known is None else _beside(~known)
+    to_atlas = _affine(regions, left & cerebral, cerebral, edge, affine, atlas.landmarks)
     points = coordinates(_shape(regions), affine, atlas.shape, atlas.affine, to_atlas)
     for source, found in ((atlas.near_cortex, cortex), (atlas.near_white, ~cortex)):
         lobes = sample(source, points, nearest=True).astype(np.uint8)
@@ -106,41 +112,76 @@ def _atlas() -> _Atlas:
     affine = whole.copy()
     affine[:3, :3] *= _STEP
     cerebral = np.isin(labels, range(9, 26)) & (labels != CALLOSUM)
-    centres = _centres(labels, cerebral & (labels % 2 == 1) & (labels < 24), cerebral, whole)
-    marks = np.concatenate([centres, _ends(_points(cerebral, whole), np.eye(4))])
+    left = cerebral & (labels % 2 == 1) & (labels < 24)
+    nowhere = np.zeros(labels.shape, bool)
+    marks = np.concatenate([_centres(labels, left, cerebral, nowhere, whole),
+                            _ends(_points(cerebral, whole), _some(nowhere[cerebral]), np.eye(4))])
     return _Atlas(_shape(part), affine, near[0], near[1], marks)
 
 
+def _beside(unknown: Mask) -> Mask:
+    """Voxels at most two away from what is unknown."""
+    from scipy.ndimage import binary_dilation
+
+    return np.asarray(binary_dilation(unknown, iterations=2))
+
+
 def _affine(
-    regions: Labels, left: Mask, cerebral: Mask, affine: Matrix, wanted: Points
+    regions: Labels, left: Mask, cerebral: Mask, edge: Mask, affine: Matrix, wanted: Points
 ) -> Matrix:
-    """Head point -> atlas point by least squares, thrice: far ends depend on the head's pose."""
+    """Head point -> atlas point by least squares, thrice: far ends depend on the head's pose.
+
+    Landmarks that are missing are put where a similarity by the others has them, so that those
+    alone, which lie close together, do not decide how long the rest of the head is.
+    """
     matrix = np.eye(4)
-    centres, cloud = _centres(regions, left, cerebral, affine), _points(cerebral, affine)
+    centres = _centres(regions, left, cerebral, edge, affine)
+    cloud, cut = _points(cerebral, affine), _some(edge[cerebral])
     for _ in range(3):
-        found = np.concatenate([centres, _ends(cloud, matrix)])
+        found = np.concatenate([centres, _ends(cloud, cut, matrix)])
         there = np.isfinite(found).all(axis=1)
-        design = np.c_[found[there], np.ones(there.sum())]
-        solution, *_ = np.linalg.lstsq(design, wanted[there], rcond=None)
+        if cut.any():
+            back = _similarity(wanted[:12][there[:12]], centres[there[:12]])
+            rest = np.linalg.norm(wanted @ back[:3, :3].T + back[:3, 3] - found, axis=1)
+            there &= rest < _FAR_MM
+        back = _similarity(wanted[there], found[there])
+        found[~there] = wanted[~there] @ back[:3, :3].T + back[:3, 3]
+        design = np.c_[found, np.ones(len(found))]
+        solution, *_ = np.linalg.lstsq(design, wanted, rcond=None)
         matrix = np.eye(4)
         matrix[:3] = solution.T
     return matrix
 
 
-def _centres(regions: Labels, left: Mask, cerebral: Mask, affine: Matrix) -> Points:
-    """(12, 3) LPS mm: centres of `_CENTRES` and both hemispheres; NaN where one is missing."""
-    marks = [_centre(regions == number, affine) for number in _CENTRES]
-    return np.array([*marks, _centre(left, affine), _centre(cerebral & ~left, affine)])
+def _similarity(points: Points, wanted: Points) -> Matrix:
+    """Turn, scale and shift that bring points (n, 3) nearest to the wanted ones (Umeyama, IEEE
+    Trans Pattern Anal 1991;13:376)."""
+    one, two = points - points.mean(axis=0), wanted - wanted.mean(axis=0)
+    left, stretch, right = np.linalg.svd(two.T @ one)
+    flip = np.array([1.0, 1.0, np.linalg.det(left @ right)])
+    matrix = np.eye(4)
+    matrix[:3, :3] = (stretch * flip).sum() / (one**2).sum() * (left * flip) @ right
+    matrix[:3, 3] = wanted.mean(axis=0) - matrix[:3, :3] @ points.mean(axis=0)
+    return matrix
 
 
-def _ends(cloud: Points, to_atlas: Matrix) -> Points:
-    """(6, 3) LPS mm: the far ends of a cloud of points along the atlas's axes."""
+def _centres(regions: Labels, left: Mask, cerebral: Mask, edge: Mask, affine: Matrix) -> Points:
+    """(12, 3) LPS mm: centres of `_CENTRES` and both hemispheres; NaN where one is missing or
+    reaches the `edge` of what is known."""
+    marks = [regions == number for number in _CENTRES] + [left, cerebral & ~left]
+    return np.array([np.full(3, np.nan) if (mask & edge).any() else _centre(mask, affine)
+                     for mask in marks])
+
+
+def _ends(cloud: Points, cut: Mask, to_atlas: Matrix) -> Points:
+    """(6, 3) LPS mm: the far ends of a cloud of points along the atlas's axes; NaN where any of
+    the end's points is `cut` off from what is beyond."""
     marks = []
     turned = cloud @ to_atlas[:3, :3].T
     for axis in range(3):
         low, high = np.quantile(turned[:, axis], (0.005, 0.995))
-        marks.append(cloud[turned[:, axis] <= low].mean(axis=0))
-        marks.append(cloud[turned[:, axis] >= high].mean(axis=0))
+        for end in (turned[:, axis] <= low, turned[:, axis] >= high):
+            marks.append(np.full(3, np.nan) if cut[end].any() else cloud[end].mean(axis=0))
     return np.array(marks)
 
 
@@ -150,9 +191,12 @@ def _centre(mask: Mask, affine: Matrix) -> Points:
 
 
 def _points(mask: Mask, affine: Matrix) -> Points:
-    index = np.argwhere(mask)
-    step = max(1, len(index) // 60000)
-    return np.asarray(index[::step] @ affine[:3, :3].T + affine[:3, 3])
+    return np.asarray(_some(np.argwhere(mask)) @ affine[:3, :3].T + affine[:3, 3])
+
+
+def _some(rows: NDArray) -> NDArray:
+    """Every so many of the rows: 60 000 to 120 000 of many."""
+    return rows[::max(1, len(rows) // 60000)]
 
 
 def _keep_side(regions: Labels, cerebral: Mask, left: Mask) -> None:

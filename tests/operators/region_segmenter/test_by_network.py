@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,6 +127,16 @@ def test_a_field_of_view_that_ends_is_no_brain(template: CoregisteredStudy) -> N
     found = regions_of(study_of(image.with_array(cut), template.brain.with_array(brain)))
     assert not found.labels.array[:50].any()
     assert volume_mm3(found, "putamen", Side.LEFT) > 3000
+
+
+@pytest.mark.parametrize("part", [np.s_[50:], np.s_[:-50], np.s_[35:-35], np.s_[:, 35:]])
+def test_lobes_stay_where_they_are_in_a_head_that_the_field_of_view_cuts(
+    template: CoregisteredStudy, regions: RegionMap, part: Any
+) -> None:
+    cut = regions_of(study_of(template.contrasts[Role.T1W][part], template.brain[part]))
+    whole, found = regions.labels.array[part], cut.labels.array
+    lobes = np.isin(whole, range(13, 23)) & np.isin(found, range(13, 23))
+    assert (whole == found)[lobes].mean() > 0.85
 
 
 def test_an_image_of_noise_goes_to_the_template_and_is_not_assessed(
