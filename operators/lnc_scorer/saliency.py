@@ -1,7 +1,7 @@
 """Where in the T1w a model's answer comes from: Grad-CAM (Selvaraju et al., ICCV 2017), by MONAI.
 
 The maps of the third block are cells of 8 mm: one says in which part of a region the
-evidence lies, not in which voxel.
+evidence lies, not in which voxel. bf16, where the CPU computes in it, is precise enough for that.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from operators.labels import structure
 from operators.lnc_scorer.crops import SIDES, cube
+from operators.processor import computes_bf16
 
 if TYPE_CHECKING:
     from highdicom import Volume
@@ -69,8 +70,9 @@ def _cam(
 
     look = GradCAM(nn_module=Answer().eval(), target_layers=f"inner.{LAYER}",
                    postprocessing=lambda cam: cam)
-    maps = [torch.as_tensor(look(torch.from_numpy(one[None]), class_idx=0)).detach()[0, 0].numpy()
-            for one in crops]
+    with torch.autocast("cpu", torch.bfloat16, enabled=computes_bf16()):
+        maps = [torch.as_tensor(look(torch.from_numpy(one[None]), class_idx=0)).detach()[0, 0]
+                .float().numpy() for one in crops]
     return np.asarray(np.maximum(np.stack(maps), 0), np.float32)
 
 
