@@ -164,6 +164,19 @@ def test_saliency_lies_about_the_regions_whose_evidence_counts(
     assert np.argwhere(told.saliency["label group"].array > 0)[:, 1].max() > 28.5 + 20
 
 
+def test_bf16_shows_the_same_places(bundle, t1w, region_map, monkeypatch):
+    weights, intercept = heads()
+    folder = bundle(ABOUT.model_copy(update={"quantities": (FA_HEAD,)}), weights, intercept)
+    maps = []
+    for half in (False, True):
+        monkeypatch.setattr("operators.lnc_scorer.saliency.computes_bf16", lambda half=half: half)
+        told = estimate(study(t1w), region_map, measures(), folder)
+        assert isinstance(told, LncEstimates)
+        maps.append(told.saliency["FA"].array)
+    assert not np.array_equal(*maps)
+    assert np.corrcoef(maps[0].ravel(), maps[1].ravel())[0, 1] > 0.99
+
+
 def test_a_model_without_heads_gives_no_score_and_says_so(bundle, t1w, region_map):
     told = estimate(study(t1w), region_map, measures(), bundle(ABOUT))
     assert told == NotAssessed(NO_HEADS)
