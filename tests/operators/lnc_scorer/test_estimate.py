@@ -11,6 +11,7 @@ import torch
 from highdicom import Volume
 from pydicom import Dataset
 
+from apps.map.settings import DEFAULT_MODELS
 from operators.errors import ConfigurationError
 from operators.labels import Side, structure
 from operators.lnc_scorer.bundle import (
@@ -28,6 +29,7 @@ from operators.lnc_scorer.crops import REGIONS, SIDES, crop, normalised
 from operators.lnc_scorer.estimate import NO_HEADS, estimate
 from operators.lnc_scorer.features import deep_features, of_subject
 from operators.lnc_scorer.network import FEATURES, LncNet
+from operators.lnc_scorer.saliency import saliency_maps
 from operators.types import (
     CoregisteredStudy,
     LncEstimates,
@@ -164,17 +166,22 @@ def test_saliency_lies_about_the_regions_whose_evidence_counts(
     assert np.argwhere(told.saliency["label group"].array > 0)[:, 1].max() > 28.5 + 20
 
 
-def test_bf16_shows_the_same_places(bundle, t1w, region_map, monkeypatch):
-    weights, intercept = heads()
-    folder = bundle(ABOUT.model_copy(update={"quantities": (FA_HEAD,)}), weights, intercept)
-    maps = []
-    for half in (False, True):
-        monkeypatch.setattr("operators.lnc_scorer.saliency.computes_bf16", lambda half=half: half)
-        told = estimate(study(t1w), region_map, measures(), folder)
-        assert isinstance(told, LncEstimates)
-        maps.append(told.saliency["FA"].array)
-    assert not np.array_equal(*maps)
-    assert np.corrcoef(maps[0].ravel(), maps[1].ravel())[0, 1] > 0.99
+def test_bf16_shows_the_same_places(t1w, region_map, monkeypatch):
+    network = load_bundle(DEFAULT_MODELS / "lnc_scorer").network().eval()
+    row = network.head.weight[:1].detach().numpy().astype(float)
+    wanted = {"FA": np.tile(row, (len(REGIONS), len(REGIONS)))}
+    scaled = normalised(volume(t1w), region_map.labels)
+    crops = np.stack([[crop(scaled, region_map.labels, structure(name, side)) for side in SIDES]
+                      for name in REGIONS])
+    one, half = (
+        _saliency(network, crops, wanted, region_map, monkeypatch, bf16) for bf16 in (False, True))
+    assert not np.array_equal(one, half)
+    assert np.corrcoef(one.ravel(), half.ravel())[0, 1] > 0.99
+
+
+def _saliency(network, crops, wanted, region_map, monkeypatch, bf16):
+    monkeypatch.setattr("operators.lnc_scorer.saliency.computes_bf16", lambda: bf16)
+    return saliency_maps(network, crops, wanted, region_map.labels, REGIONS)["FA"].array
 
 
 def test_a_model_without_heads_gives_no_score_and_says_so(bundle, t1w, region_map):
