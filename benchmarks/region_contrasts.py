@@ -4,7 +4,8 @@
 
 COHORT: a tree of `lentiform simulate --subjects` (test heads, which no training saw), against its
 truth; the template, registered on the same image, stands beside the networks. STUDY: a folder of
-DICOM with a T1w, whose regions are what those of its other contrasts are compared with.
+DICOM with a T1w, whose regions are what those of its other contrasts are compared with; b0 and M0,
+which the application never takes regions from, stand for real images of other contrast.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +27,12 @@ from operators.quantitative_maps.maps import add_maps
 from operators.region_segmenter.bundle import load_networks
 from operators.region_segmenter.by_network import read_regions
 from operators.region_segmenter.by_template import regions_by_template
-from operators.region_segmenter.segment import SOURCES
+from operators.region_segmenter.segment import SOURCES, segment_regions
 from operators.region_segmenter.settings import RegionSettings
 from operators.registration.coregister import coregister
-from operators.types import CoregisteredStudy, NotAssessed, Role, Study
+from operators.registration.images import representative
+from operators.registration.resample import onto
+from operators.types import CoregisteredStudy, NotAssessed, RegionMap, Role, Study
 
 if TYPE_CHECKING:
     from highdicom import Volume
@@ -39,8 +42,19 @@ OTHERS = SOURCES[1:]
 NUCLEI = {"caudate": (1, 2), "putamen": (3, 4), "pallidum": (5, 6), "thalamus": (7, 8)}
 
 
-def simulated(cohort: Path, subjects: int) -> Iterator[tuple[str, Role, Volume, Volume, Labels]]:
-    """Scan, contrast, image, brain mask found on it, true regions."""
+class Sample(NamedTuple):
+    """An image, the brain mask that goes with it, and what its regions are compared with."""
+
+    name: str
+    contrast: str
+    role: Role
+    image: Volume
+    brain: Volume
+    truth: Labels
+
+
+def simulated(cohort: Path, subjects: int) -> Iterator[Sample]:
+    """Every contrast of a cohort's scans with the truth; the brain is found on the contrast."""
     from highdicom import Volume
 
     for scan in read_tree(cohort).scans[:subjects]:
@@ -48,21 +62,28 @@ def simulated(cohort: Path, subjects: int) -> Iterator[tuple[str, Role, Volume, 
         for role in OTHERS:
             if role in examined.contrasts:
                 image = Volume(examined.contrasts[role], examined.affine, "PATIENT")
-                yield scan.name, role, image, brain_mask(image, role=role), examined.regions
+                yield Sample(scan.name, f"simulated {role.value}", role, image,
+                             brain_mask(image, role=role), examined.regions)
 
 
-def real(study: Path) -> Iterator[tuple[str, Role, Volume, Volume, Labels]]:
-    """The same of a study; as truth, the regions that the networks see on its T1w."""
+def real(study: Path) -> Iterator[Sample]:
+    """Contrasts of a study, and mean b0 and M0, with the regions that are seen on its T1w."""
     settings = load_settings(DEFAULT_CONFIG)
     loaded = load_study(study, settings=settings.dicom_loader, study_uid=None)
     registered = coregister(add_maps(loaded, settings.quantitative_maps), settings.registration)
-    networks = load_networks(REGION_MODEL)
-    assert networks is not None
-    t1w = read_regions(registered.contrasts[Role.T1W], registered.brain, networks)
-    assert t1w is not None
+    t1w = segment_regions(registered, settings.region_segmenter, REGION_MODEL)
+    assert isinstance(t1w, RegionMap)
+    assert t1w.source is Role.T1W
+    truth = np.asarray(t1w.labels.array)
     for role in OTHERS:
         if role in registered.contrasts:
-            yield study.name, role, registered.contrasts[role], registered.brain, t1w.labels
+            yield Sample(study.name, f"real {role.value}", role, registered.contrasts[role],
+                         registered.brain, truth)
+    for carried, raw, name in ((Role.FA, Role.DWI, "b0"), (Role.CBF, Role.ASL, "M0")):
+        if raw in loaded.series and carried in registered.contrasts:
+            image = onto(representative(loaded.series[raw]), registered.brain,
+                         registered.registrations[carried].matrix_lps_mm)
+            yield Sample(study.name, f"real {name}", Role.T2W, image, registered.brain, truth)
 
 
 def by_template(image: Volume, brain: Volume, role: Role) -> Labels | None:
@@ -96,15 +117,14 @@ def main() -> None:
     for folder in options.folders:
         cohort = (folder / "participants.tsv").exists()
         images = simulated(folder, options.subjects) if cohort else real(folder)
-        for name, role, image, brain, truth in images:
-            found = read_regions(image, brain, networks)
+        for one in images:
+            found = read_regions(one.image, one.brain, networks)
             quality = found.quality if found else 0.0
-            own = nuclei_dice(found.labels if found else None, truth)
-            other = nuclei_dice(by_template(image, brain, role), truth)
-            print(f"| {name}, {role.value} | {quality:.2f} | {cells(own)} | {cells(other)} |",
+            own = nuclei_dice(found.labels if found else None, one.truth)
+            other = nuclei_dice(by_template(one.image, one.brain, one.role), one.truth)
+            print(f"| {one.name}, {one.contrast} | {quality:.2f} | {cells(own)} | {cells(other)} |",
                   flush=True)
-            kind = f"{'simulated' if cohort else 'real, against T1w'} {role.value}"
-            rows.setdefault(kind, []).append([quality, *own, *other])
+            rows.setdefault(one.contrast, []).append([quality, *own, *other])
     print("\n" + header(f"mean | images | quality at least {least}"))
     for kind, each in rows.items():
         table = np.array(each)
