@@ -22,7 +22,7 @@ Points = NDArray[np.float64]
 _STEP = 2
 _CORTEX = tuple(range(13, 23))
 _WHITE = (*range(11, 26),)
-_CENTRES = (1, 2, 3, 4, 5, 6, 7, 8, 27, 28)
+_NUCLEI, _CEREBELLUM = range(1, 9), (27, 28)
 _FAR_MM = 15.0
 """Where the head is cut, an end of it this far from where its other landmarks have it is none:
 another place has become the farthest. Best of 15, 20 and 30 mm on the template and two heads."""
@@ -166,11 +166,12 @@ def _similarity(points: Points, wanted: Points) -> Matrix:
 
 
 def _centres(regions: Labels, left: Mask, cerebral: Mask, edge: Mask, affine: Matrix) -> Points:
-    """(12, 3) LPS mm: centres of `_CENTRES` and both hemispheres; NaN where one is missing or
-    reaches the `edge` of what is known."""
-    marks = [regions == number for number in _CENTRES] + [left, cerebral & ~left]
-    return np.array([np.full(3, np.nan) if (mask & edge).any() else _centre(mask, affine)
-                     for mask in marks])
+    """(12, 3) LPS mm: centres of nuclei, cerebellum and hemispheres; NaN where one is missing, or
+    is large and reaches the `edge` of what is known."""
+    nuclei = [_centre(regions == number, affine) for number in _NUCLEI]
+    large = [*(regions == number for number in _CEREBELLUM), left, cerebral & ~left]
+    return np.array(nuclei + [np.full(3, np.nan) if (mask & edge).any() else _centre(mask, affine)
+                              for mask in large])
 
 
 def _ends(cloud: Points, cut: Mask, to_atlas: Matrix) -> Points:
