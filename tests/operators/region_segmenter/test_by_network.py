@@ -179,7 +179,7 @@ def test_a_broken_model_is_refused_by_name(part: Path, tmp_path: Path) -> None:
 def test_an_empty_brain_mask_does_not_blind_the_networks(template: CoregisteredStudy) -> None:
     image = template.contrasts[Role.T1W]
     empty = template.brain.with_array(np.zeros(image.spatial_shape, bool))
-    lenient = SETTINGS.model_copy(update={"min_overlap": 0.0})
+    lenient = SETTINGS.model_copy(update={"min_network_overlap": 0.0})
     found = segment_regions(study_of(image, empty), lenient, REGION_MODEL)
     assert isinstance(found, RegionMap)
     assert volume_mm3(found, "putamen", Side.LEFT) > 3000
