@@ -11,7 +11,7 @@ class RegionSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_agreement: float = Field(
-        default=0.65, ge=0, le=1,
+        default=0.5, ge=0, le=1,
         description="Least mean Dice (0 to 1) of the nuclei as the networks see them coarsely and "
         "finely; below it the template is registered instead.",
     )
