@@ -35,6 +35,7 @@ Labels = NDArray[np.uint8]
 Array = NDArray[np.float32]
 _LEFT = (1, 3, 5, 7, 9, 11)
 _CEREBRUM = tuple(range(1, 14))
+_NO_STRUCTURE = 255
 VENTRICLE_MM = 1.5
 """How far beyond the coarse look's ventricles the fine one's are believed: best of 0 to 5 mm on the
 heads that chose the weights."""
@@ -79,19 +80,20 @@ def read_regions(
     shape: Shape = image.spatial_shape  # type: ignore[assignment]
     affine = np.asarray(image.affine)
     view = Placed(np.isfinite(upright.array).astype(np.uint8), placed.affine)
-    coarse, labels = _on_grid(
-        np.stack([head.array, _territories(head, view)]), head, shape, affine)
+    labels = _on_grid(_territories(head, view), head, shape, affine)
+    inside = labels > 0
+    labels[labels == _NO_STRUCTURE] = 0
     for side, right in zip(sides, (False, True), strict=True):
         _put_nuclei(labels, head, side, affine, to_atlas, right=right)
-    return NetworkRegions(labels, (coarse > 0) | (labels > 0), quality)
+    return NetworkRegions(labels, inside | (labels > 0), quality)
 
 
 def _on_grid(labels: Labels, head: Placed, shape: Shape, affine: Matrix) -> Labels:
-    """Label maps (map, ...) on the first look's grid brought to another, 0 outside."""
-    out = np.zeros((len(labels), *shape), np.uint8)
+    """Labels on the first look's grid brought to another, 0 outside."""
+    out = np.zeros(shape, np.uint8)
     box = head.covered(shape, affine)
-    if out[0][box].size:
-        out[:, *box] = Placed(labels, head.affine).at(*part_of(box, affine), nearest=True)
+    if out[box].size:
+        out[box] = Placed(labels, head.affine).at(*part_of(box, affine), nearest=True)
     return out
 
 
@@ -116,7 +118,8 @@ def _own_half(shape: Shape) -> NDArray[np.bool_]:
 
 
 def _territories(head: Placed, view: Placed) -> Labels:
-    """Everything but the nuclei, on the first look's grid; under the nuclei white matter.
+    """Numbers of `labels.STRUCTURES` by the first look alone, on its grid; `_NO_STRUCTURE` in the
+    rest of the brain.
 
     `view`: 1 where the image has a value.
     """
@@ -129,6 +132,7 @@ def _territories(head: Placed, view: Placed) -> Labels:
     filled, _ = fill_territories(
         regions, cerebral, cortex, np.isin(labels, _LEFT), head.affine,
         view.at(head.shape, head.affine, nearest=True) > 0)
+    filled[(filled == 0) & (labels > 0)] = _NO_STRUCTURE
     return filled
 
 
