@@ -125,11 +125,12 @@ def main() -> None:
             print(f"| {one.name}, {one.contrast} | {quality:.2f} | {cells(own)} | {cells(other)} |",
                   flush=True)
             rows.setdefault(one.contrast, []).append([quality, *own, *other])
-    print("\n" + header(f"mean | images | quality at least {least}"))
+    print("\n" + header(f"mean of those that both saw | images | both | quality at least {least}"))
     for kind, each in rows.items():
         table = np.array(each)
-        means = np.nanmean(table[:, 1:], axis=0)
-        print(f"| {kind} | {len(table)} | {int((table[:, 0] >= least).sum())} | "
+        both = table[np.isfinite(table).all(axis=1), 1:]
+        means = both.mean(axis=0) if len(both) else np.full(2 * len(NUCLEI), np.nan)
+        print(f"| {kind} | {len(table)} | {len(both)} | {int((table[:, 0] >= least).sum())} | "
               f"{cells(means[:4])} | {cells(means[4:])} |")
 
 

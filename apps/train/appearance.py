@@ -5,13 +5,14 @@ Ranges are our own choices.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from apps.phantom.tissue import Tissue
 from operators.region_segmenter import frames
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["t1w", "t2w", "any"]
 """Like T1w; like T2w and gradient echo, where iron is dark; any tissue of any brightness."""
+KINDS: tuple[Kind, ...] = ("t1w", "t2w", "any")
 WHITE = (Tissue.WHITE, Tissue.CALLOSUM, Tissue.CAPSULE)
 
 
@@ -36,6 +38,13 @@ class Draws(BaseModel):
     grain: float = Field(
         default=0.0, ge=0, description="Largest blur of the noise, voxels: noise of coarse images.")
 
+    @field_validator("shares")
+    @classmethod
+    def _are_shares(cls, shares: dict[Kind, float]) -> dict[Kind, float]:
+        if min(shares.values(), default=-1) < 0 or not math.isclose(sum(shares.values()), 1):
+            raise ValueError(f"found shares {shares}; wanted some of 0 and more that sum to 1")
+        return shares
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contrast:
@@ -50,8 +59,9 @@ def draw_contrast(
     the brain is there."""
     import torch
 
-    kinds = list(draws.shares)
-    drawn = generator.choice(len(kinds), p=list(draws.shares.values())) if len(kinds) > 1 else 0
+    kinds = [kind for kind in KINDS if kind in draws.shares]
+    shares = [draws.shares[kind] for kind in kinds]
+    drawn = generator.choice(len(kinds), p=shares) if len(kinds) > 1 else 0
     means = _MEANS[kinds[drawn]](generator)
     spreads = generator.uniform(0.01, 0.08, len(Tissue))
     spreads[[Tissue.SOFT, Tissue.MUCOSA, Tissue.MARROW]] = generator.uniform(0.05, 0.3, 3)

@@ -116,7 +116,7 @@ def head_example(
 
 
 def nuclei_example(
-    head: LabelledHead, generator: np.random.Generator, draws: Draws,
+    head: LabelledHead, generator: np.random.Generator, draws: Draws, *,
     right: bool | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Image (1, z, y, x) and nucleus classes (z, y, x) of one side, placed as well as a first

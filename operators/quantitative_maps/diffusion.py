@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 _B0_BELOW_S_MM2 = 50.0
 """b-values up to this count as b0: dipy's default."""
 _FEWEST_DIRECTIONS = 6
-_THREADS = 2
-"""Voxels are fitted by themselves; dipy takes one core."""
 
 
-def tensor_maps(volumes: Sequence[Volume], samples: Sequence[Sample]) -> tuple[Volume, Volume]:
+def tensor_maps(
+    volumes: Sequence[Volume], samples: Sequence[Sample], *, threads: int = 1
+) -> tuple[Volume, Volume]:
     """(FA, MD) of a weighted least squares tensor fit (dipy), one grid, float32.
 
     FA is a ratio in [0, 1], MD is in mm2/s; both 0 where the mean b0 shows neither brain nor
     other tissue, drawn generously. Volumes without a b-value, or weighted without a direction
-    (trace images), are left out.
+    (trace images), are left out. Voxels are fitted by themselves, `threads` parts at a time.
     Raises StepFailed without a b0 or with fewer than six directions.
     """
     from dipy.core.gradients import gradient_table
@@ -42,7 +42,7 @@ def tensor_maps(volumes: Sequence[Volume], samples: Sequence[Sample]) -> tuple[V
     mask = head_mask(b0) | brain_mask(volumes[0].with_array(b0), role=Role.DWI).array
     table = gradient_table(b_values, bvecs=b_vectors, b0_threshold=_B0_BELOW_S_MM2)
     model = TensorModel(table, fit_method="WLS")  # type: ignore[no-untyped-call]
-    parts = min(_THREADS, int(mask.sum()))
+    parts = min(threads, int(mask.sum()))
     with ThreadPoolExecutor(parts) as pool:
         fits = list(pool.map(model.fit, np.array_split(signal[mask], parts)))
     fa, md = (np.concatenate([getattr(fit, name) for fit in fits]) for name in ("fa", "md"))

@@ -130,9 +130,9 @@ def _qsm(series: SeriesByRole, settings: QuantitativeMapsSettings) -> tuple[Seri
     ),)
 
 
-def _diffusion(series: SeriesByRole, _: QuantitativeMapsSettings) -> tuple[Series, ...]:
+def _diffusion(series: SeriesByRole, settings: QuantitativeMapsSettings) -> tuple[Series, ...]:
     source = series[Role.DWI]
-    fa, md = tensor_maps(source.volumes, source.samples)
+    fa, md = tensor_maps(source.volumes, source.samples, threads=settings.threads)
     reason = f"computed from {len(source.volumes)} diffusion volumes: weighted tensor fit (dipy)"
     raw = (Role.DWI,)
     return (

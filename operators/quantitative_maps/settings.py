@@ -121,3 +121,4 @@ class QuantitativeMapsSettings(BaseModel):
     swi: SwiSettings = SwiSettings()
     qsm: QsmSettings = QsmSettings()
     perfusion: PerfusionSettings = PerfusionSettings()
+    threads: int = Field(default=2, ge=1, description="Threads of the tensor fit.")

@@ -64,8 +64,8 @@ def read_regions(
     if min(image.spatial_shape) < 2:
         return None
     upright = image.to_patient_orientation("HPL")  # the same however the array was stored
-    known = np.nan_to_num(np.asarray(upright.array, np.float32), posinf=0.0, neginf=0.0)
-    placed = Placed(known, np.asarray(upright.affine))
+    filled = np.nan_to_num(np.asarray(upright.array, np.float32), posinf=0.0, neginf=0.0)
+    placed = Placed(filled, np.asarray(upright.affine))
     head = first_look(placed, look_where(brain), networks)
     try:
         to_atlas, rest_mm = frames.pose(
@@ -79,12 +79,12 @@ def read_regions(
                              for side, right in zip(sides, (False, True), strict=True)]))
     shape: Shape = image.spatial_shape  # type: ignore[assignment]
     affine = np.asarray(image.affine)
-    view = Placed(np.isfinite(upright.array).astype(np.uint8), placed.affine)
-    labels = _on_grid(_territories(head, view), head, shape, affine)
+    field = Placed(np.isfinite(upright.array).astype(np.uint8), placed.affine)
+    labels = _on_grid(_territories(head, field), head, shape, affine)
     inside = labels > 0
     labels[labels == _NO_STRUCTURE] = 0
     for side, right in zip(sides, (False, True), strict=True):
-        _put_nuclei(labels, head, side, affine, to_atlas, right=right)
+        _put_fine(labels, head, side, affine, to_atlas, right=right)
     return NetworkRegions(labels, inside | (labels > 0), quality)
 
 
@@ -117,12 +117,9 @@ def _own_half(shape: Shape) -> NDArray[np.bool_]:
     return np.broadcast_to(x >= 0, shape)
 
 
-def _territories(head: Placed, view: Placed) -> Labels:
-    """Numbers of `labels.STRUCTURES` by the first look alone, on its grid; `_NO_STRUCTURE` in the
-    rest of the brain.
-
-    `view`: 1 where the image has a value.
-    """
+def _territories(head: Placed, field: Placed) -> Labels:
+    """Numbers of `labels.STRUCTURES` on the first look's grid, under the nuclei white matter;
+    `_NO_STRUCTURE` in the rest of the brain. `field`: 1 where the image has a value."""
     labels = np.asarray(head.array, np.uint8)
     regions = np.where(labels <= 8, labels, 0).astype(np.uint8)
     for number, kind in AS_THEY_ARE.items():
@@ -131,12 +128,12 @@ def _territories(head: Placed, view: Placed) -> Labels:
     cerebral = np.isin(labels, _CEREBRUM) & (labels != HeadClass.CALLOSUM)
     filled, _ = fill_territories(
         regions, cerebral, cortex, np.isin(labels, _LEFT), head.affine,
-        view.at(head.shape, head.affine, nearest=True) > 0)
+        field.at(head.shape, head.affine, nearest=True) > 0)
     filled[(filled == 0) & (labels > 0)] = _NO_STRUCTURE
     return filled
 
 
-def _put_nuclei(
+def _put_fine(
     labels: Labels, head: Placed, side: Placed, affine: Matrix, to_atlas: Matrix, *, right: bool
 ) -> None:
     """What the fine look sees of a side into `labels`, by interpolated probabilities."""
@@ -158,10 +155,11 @@ def _put_nuclei(
 
 
 def fine_structures(head: Placed, side: Placed) -> Array:
-    """Probabilities (8, ...) on the fine look's grid of a side: the rest, caudate, putamen,
-    pallidum, thalamus, internal capsule, ventricle, white matter that the coarse look took for it.
+    """Probabilities (8, ...) on the grid of `side`, the fine look's: the rest, caudate, putamen,
+    pallidum, thalamus, internal capsule, ventricle, white matter where `head` has ventricle.
 
-    Fluid is ventricle near what the coarse look took for it, and where that saw a nucleus.
+    `head`: head classes of the coarse look; `side`: probabilities of nucleus classes. Fluid is
+    ventricle near the coarse look's ventricles, and where that saw a nucleus.
     """
     from scipy.ndimage import distance_transform_edt
 
@@ -175,7 +173,7 @@ def fine_structures(head: Placed, side: Placed) -> Array:
     seen = coarse == HeadClass.VENTRICLES
     inside = (distance_transform_edt(~seen, spacing) <= VENTRICLE_MM) & seen.any()
     inside |= (coarse >= 1) & (coarse <= 8)
-    known = [*side.array[1:5], np.where(capsule, side.array[NucleusClass.WHITE], 0),
+    found = [*side.array[1:5], np.where(capsule, side.array[NucleusClass.WHITE], 0),
              np.where(inside, side.array[NucleusClass.FLUID], 0),
              np.where(seen & ~capsule, side.array[NucleusClass.WHITE], 0)]
-    return np.asarray(np.stack([1 - np.sum(known, axis=0), *known]), np.float32)
+    return np.asarray(np.stack([1 - np.sum(found, axis=0), *found]), np.float32)

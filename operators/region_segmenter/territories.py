@@ -1,7 +1,8 @@
 """Lobes, capsules and corpus callosum of a head whose nuclei and tissues are known.
 
 The atlas is brought to the head by an affine on landmarks that both have: centres of nuclei,
-cerebellum and hemispheres, and the far ends of the cerebrum. What the field of view cuts is none.
+cerebellum and hemispheres, and the far ends of the cerebrum. A hemisphere, a side of the cerebellum
+or an end that the field of view cuts is none.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ _CORTEX = tuple(range(13, 23))
 _WHITE = (*range(11, 26),)
 _NUCLEI, _CEREBELLUM = range(1, 9), (27, 28)
 _FAR_MM = 15.0
-"""Where the head is cut, an end of it this far from where its other landmarks have it is none:
-another place has become the farthest. Best of 15, 20 and 30 mm on the template and two heads."""
+"""Where the head is cut, a landmark this far from where the centres have it is none: another place
+has become the farthest end. Best of 15, 20 and 30 mm on the template and two validation heads."""
 CAPSULE_MM = 8.0
 """Own choice: how near white matter of the internal capsule is to the nuclei on both its sides."""
 
@@ -47,9 +48,9 @@ def fill_territories(
 ) -> tuple[Labels, Matrix]:
     """Numbers of `labels.STRUCTURES` for `cerebral` grey (`cortex`) and white matter.
 
-    `regions` holds nuclei and cerebellum, `left` tells the hemisphere, `affine` leads from indices
-    to LPS mm, `known` is the field of view (None: all). Returns the regions filled, and the affine
-    from the head to the atlas, LPS mm.
+    `regions` holds nuclei (three at least) and cerebellum, `left` tells the hemisphere, `affine`
+    leads from indices to LPS mm, `known` is where the image has values (None: everywhere). Returns
+    the regions filled, and the affine from the head to the atlas, LPS mm.
     """
     regions = regions.copy()
     atlas = _atlas()
@@ -120,7 +121,7 @@ def _atlas() -> _Atlas:
 
 
 def _beside(unknown: Mask) -> Mask:
-    """Voxels at most two away from what is unknown."""
+    """Voxels at most two steps away from what is unknown."""
     from scipy.ndimage import binary_dilation
 
     return np.asarray(binary_dilation(unknown, iterations=2))

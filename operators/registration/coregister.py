@@ -13,7 +13,7 @@ import numpy as np
 from operators.brain_mask import brain_mask
 from operators.errors import NothingToAssess, StepFailed
 from operators.registration import images
-from operators.registration.quality import DISPLACEMENT_MM, assess, failure, identity, stranger
+from operators.registration.quality import DISPLACEMENT_MM, assess, failure, mirror_loss, stranger
 from operators.registration.resample import onto
 from operators.registration.rigid import Matrix, Target, align, centre_of_mass, pyramid, target
 from operators.registration.settings import RegistrationSettings
@@ -138,7 +138,7 @@ def _fit(
         return _registration(series.role, np.eye(4), METHOD, 0.0, reason)
     quality = assess(fixed, levels, matrix)
     reason = failure(quality, settings, same_frame=same_frame) or stranger(
-        identity(fixed, levels, matrix, quality.information), settings)
+        mirror_loss(fixed, levels, matrix, quality.information), settings)
     return _registration(series.role, matrix, METHOD, quality.sharpness, reason)
 
 

@@ -24,7 +24,7 @@ DISPLACEMENT_MM = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What a registration is judged by.
+    """What a registration is judged by first; `mirror_loss` costs another registration.
 
     Attributes
     ----------
@@ -61,12 +61,13 @@ def assess(fixed: Target, moving: Pyramid, matrix: Matrix) -> Quality:
     )
 
 
-def identity(fixed: Target, moving: Pyramid, matrix: Matrix, information: float) -> float:
+def mirror_loss(fixed: Target, moving: Pyramid, matrix: Matrix, information: float) -> float:
     """Share of mutual information lost when the moving image is mirrored and registered anew.
 
     Mirrored left to right it has the same contrast and noise, and is the nearest thing to somebody
     else's brain; what fits no better than it is not this brain. Below 0 where the mirror image
-    fits better: left and right are exchanged.
+    fits better: left and right are exchanged. `matrix` (4, 4) from fixed to moving points, LPS mm;
+    `information` (nats) of the images as they are.
     """
     middle = matrix[:3, :3] @ fixed.centre_lps_mm + matrix[:3, 3]
     mirror = mirrored(moving, middle, matrix[:3, 0])
@@ -74,13 +75,13 @@ def identity(fixed: Target, moving: Pyramid, matrix: Matrix, information: float)
     return 1.0 - mutual_information(fixed, mirror, turned) / information
 
 
-def stranger(identity: float, settings: RegistrationSettings) -> str:
+def stranger(loss: float, settings: RegistrationSettings) -> str:
     """Why the two images are not of one head, as a sentence's rest; empty where they are."""
-    if identity >= settings.min_identity:
+    if loss >= settings.min_identity:
         return ""
     return (
         "registration failed: mirrored left to right it fits about as well or better (identity "
-        f"{identity:.2f}, wanted {settings.min_identity:.2f}): another head, or sides exchanged"
+        f"{loss:.2f}, wanted {settings.min_identity:.2f}): another head, or sides exchanged"
     )
 
 

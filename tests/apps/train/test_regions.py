@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from scipy.ndimage import binary_erosion
 
 from apps.phantom.anatomy import Anatomy
 from apps.phantom.tissue import Tissue
 from apps.train import regions as recipe
-from apps.train.appearance import Draws, draw_contrast
-from apps.train.regions import Cycle, RegionTraining, train_regions, write_bundle
+from apps.train.appearance import Draws, Kind, draw_contrast
+from apps.train.region_card import write_bundle
+from apps.train.regions import Cycle, RegionTraining, train_regions, validate
 from apps.train.synthesis import HEAD_SHAPE, LabelledHead, head_example, labelled, nuclei_example
 from operators.region_segmenter import frames
 from operators.region_segmenter.bundle import load_networks
@@ -76,16 +79,24 @@ def test_a_t1w_has_white_matter_brighter_than_nuclei_brighter_than_fluid(
         assert levels[0] > levels[1] > levels[2]
 
 
-def test_a_t2w_has_fluid_and_nuclei_brighter_than_white_matter_and_dark_pallidum(
+def test_a_t2w_has_cortex_brighter_than_white_matter_and_iron_no_brighter(
     head: LabelledHead,
 ) -> None:
-    for seed in range(5):
-        image, labels = nuclei_example(head, np.random.default_rng([9, seed]), T2W)
-        seen = image[0].numpy() > 0
-        grey, white, pallidum = (
-            np.median(image[0].numpy()[binary_erosion(labels.numpy() == kind) & seen])
-            for kind in (NucleusClass.CORTEX, NucleusClass.WHITE, NucleusClass.PALLIDUM))
-        assert grey > white > 0.93 * pallidum
+    for seed in range(20):
+        drawn = draw_contrast(head.tissue, torch.ones_like(head.brain), T2W,
+                              np.random.default_rng(seed)).mean
+        grey, white, pallidum, substantia_nigra = (
+            float(drawn[head.tissue == tissue].mean()) for tissue in
+            (Tissue.GREY, Tissue.WHITE, Tissue.PALLIDUM, Tissue.SUBSTANTIA_NIGRA))
+        assert grey > 1.04 * white
+        assert max(pallidum, substantia_nigra) < 1.06 * white
+
+
+@pytest.mark.parametrize("shares", [{}, {"t1w": 0.2}, {"t1w": 0.9, "any": 0.9},
+                                    {"t1w": 1.5, "t2w": -0.5}])
+def test_shares_that_are_none_are_refused(shares: dict[Kind, float]) -> None:
+    with pytest.raises(ValidationError, match="sum to 1"):
+        Draws(shares=shares)
 
 
 def test_each_cycle_begins_anew_with_its_own_contrasts() -> None:
@@ -105,21 +116,45 @@ def test_kinds_of_contrast_are_drawn_by_their_shares(head: LabelledHead) -> None
     assert 0.2 < np.mean(np.array(white) > 0.9) < 0.4
 
 
-def test_a_run_that_was_broken_off_goes_on_and_the_bundle_loads(
+def test_a_run_that_was_broken_off_goes_on_as_if_it_had_not_been(
     head: LabelledHead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = {which: RegionTraining(cycles=(Cycle(steps=1), Cycle(steps=1)), validate_every=1)
-             for which in recipe.TRAINING}
-    monkeypatch.setattr(recipe, "TRAINING", short)
+    """Broken off between two cycles, whose learning rates and contrasts differ."""
+    settings = RegionTraining(cycles=(Cycle(steps=1), Cycle(steps=2, shares={"t2w": 1.0})),
+                              validate_every=1)
+    monkeypatch.setattr(frames, "NUCLEI_SHAPE", (32, 32, 32))
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    best = train_regions("nuclei", [head], [head], whole, settings)
+    looked: list[int] = []
+
+    def fails_at_the_second(*arguments: Any) -> dict[str, Any]:
+        looked.append(1)
+        if len(looked) == 2:
+            raise KeyboardInterrupt
+        return validate(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recipe, "validate", fails_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            train_regions("nuclei", [head], [head], broken, settings)
+    resumed = train_regions("nuclei", [head], [head], broken, settings)
+    assert (resumed["step"], resumed["t1w"]) == (best["step"], pytest.approx(best["t1w"]))
+    for one, two in zip(*(torch.load(folder / "nuclei.checkpoint.pt")["network"].values()
+                          for folder in (whole, broken)), strict=True):
+        assert torch.allclose(one, two, atol=1e-6)
+
+
+def test_a_bundle_is_written_of_what_was_learned_and_loads(
+    head: LabelledHead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = {which: RegionTraining(cycles=(Cycle(steps=1),)) for which in recipe.TRAINING}
     monkeypatch.setattr(frames, "NUCLEI_SHAPE", (32, 32, 32))
     monkeypatch.setattr("apps.train.synthesis.HEAD_SHAPE", (32, 32, 32))
     for which, settings in short.items():
-        best = train_regions(which, [head], [head], tmp_path, settings)
-        assert best["step"] in (1, 2)
-        before = (tmp_path / f"{which}.pt").read_bytes()
-        assert train_regions(which, [head], [head], tmp_path, settings) == best
-        assert (tmp_path / f"{which}.pt").read_bytes() == before
-    write_bundle(tmp_path / "bundle", tmp_path, ["a", "b"], ["c"])
+        assert train_regions(which, [head], [head], tmp_path, settings)["step"] == 1
+    write_bundle(tmp_path / "bundle", tmp_path, ["a", "b"], ["c"], short)
     networks = load_networks(tmp_path / "bundle")
     assert networks is not None
     assert "synthesised" in networks.identity.training_data

@@ -53,6 +53,12 @@ def test_fa_and_md_are_those_of_the_tensor() -> None:
     assert np.allclose(md.array[HEAD], EIGENVALUES.mean(), rtol=1e-3)
 
 
+def test_threads_change_nothing() -> None:
+    one, two = (tensor_maps(*acquired(directions(12)), threads=count) for count in (1, 3))
+    for alone, together in zip(one, two, strict=True):
+        assert np.array_equal(alone.array, together.array)
+
+
 def test_fa_does_not_depend_on_where_the_fibres_run() -> None:
     turn = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]
     fa, _ = tensor_maps(*acquired(directions(12), turn=turn))
