@@ -23,6 +23,7 @@ from operators.region_segmenter.looks import (
     part_of,
     second_look,
 )
+from operators.region_segmenter.masks import RIM_MM
 from operators.region_segmenter.territories import between, fill_territories
 from operators.resampling import Matrix, Shape
 
@@ -35,7 +36,7 @@ Labels = NDArray[np.uint8]
 Array = NDArray[np.float32]
 _LEFT = (1, 3, 5, 7, 9, 11)
 _CEREBRUM = tuple(range(1, 14))
-_NO_STRUCTURE = 255
+_NO_STRUCTURE, _DOUBTED = 255, 254
 VENTRICLE_MM = 1.5
 """How far beyond the coarse look's ventricles the fine one's are believed: best of 0 to 5 mm on the
 heads that chose the weights."""
@@ -45,11 +46,13 @@ heads that chose the weights."""
 class NetworkRegions:
     """Regions as the networks see them, on the grid asked for.
 
-    `quality`: mean Dice, over the eight nuclei, of the coarse look with the fine one.
+    `labels` and `brain` go at most `RIM_MM` beyond the brain mask, `seen` is the brain without that
+    limit. `quality`: mean Dice, over the eight nuclei, of the coarse look with the fine one.
     """
 
     labels: Labels
     brain: NDArray[np.bool_]
+    seen: NDArray[np.bool_]
     quality: float
 
 
@@ -80,12 +83,31 @@ def read_regions(
     shape: Shape = image.spatial_shape  # type: ignore[assignment]
     affine = np.asarray(image.affine)
     field = Placed(np.isfinite(upright.array).astype(np.uint8), placed.affine)
-    labels = _on_grid(_territories(head, field), head, shape, affine)
-    inside = labels > 0
+    far = _far_from(brain, head)
+    regions = _territories(Placed(np.where(far, 0, head.array), head.affine), field)
+    regions[far & (head.array > 0)] = _DOUBTED
+    labels = _on_grid(regions, head, shape, affine)
+    seen, doubted = labels > 0, labels == _DOUBTED
     labels[labels == _NO_STRUCTURE] = 0
     for side, right in zip(sides, (False, True), strict=True):
         _put_fine(labels, head, side, affine, to_atlas, right=right)
-    return NetworkRegions(labels, inside | (labels > 0), quality)
+    labels[doubted] = 0
+    return NetworkRegions(labels, seen & ~doubted | (labels > 0), seen | (labels > 0), quality)
+
+
+def _far_from(brain: Volume, head: Placed) -> NDArray[np.bool_]:
+    """Voxels of the first look farther than `RIM_MM` from the brain mask; none from an empty one.
+
+    A skull that looks like brain to the network is none: it takes two to believe in brain.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    mask = Placed(np.asarray(brain.array, np.uint8), np.asarray(brain.affine)).at(
+        head.shape, head.affine, nearest=True) > 0
+    if not mask.any():
+        return mask
+    spacing = np.linalg.norm(head.affine[:3, :3], axis=0)
+    return np.asarray(distance_transform_edt(~mask, spacing) > RIM_MM)
 
 
 def _on_grid(labels: Labels, head: Placed, shape: Shape, affine: Matrix) -> Labels:

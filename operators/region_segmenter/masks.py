@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from highdicom import Volume
 
 RIM_MM = 4.0
-"""Own choice: how far a gyrus may reach beyond the outline that the regions give."""
+"""Own choice: how far a gyrus may reach beyond the outline that the regions or the mask give."""
 
 
 def whole_brain(outline: Volume, image: Volume) -> Volume:

@@ -57,7 +57,7 @@ def _doubt(
     if found.quality < settings.min_agreement:
         return (f"the networks' two looks agree by {found.quality:.2f}, "
                 f"wanted {settings.min_agreement:.2f}")
-    overlap = dice(found.brain, np.asarray(brain.array), where=np.isfinite(image.array))
+    overlap = dice(found.seen, np.asarray(brain.array), where=np.isfinite(image.array))
     if overlap < settings.min_network_overlap:
         return (f"the networks' brain overlaps the brain mask by {overlap:.2f}, "
                 f"wanted {settings.min_network_overlap:.2f}")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from highdicom import Volume
 from pydicom import Dataset
+from scipy.ndimage import distance_transform_edt
 
 from apps.map.settings import REGION_MODEL
 from operators.errors import ConfigurationError
@@ -20,6 +21,7 @@ from operators.region_segmenter.bundle import HEAD, METADATA, load_networks
 from operators.region_segmenter.by_network import VENTRICLE_MM, fine_structures, read_regions
 from operators.region_segmenter.classes import HeadClass, NucleusClass
 from operators.region_segmenter.looks import Placed
+from operators.region_segmenter.masks import RIM_MM
 from operators.region_segmenter.segment import segment_regions
 from operators.region_segmenter.settings import RegionSettings
 from operators.types import CoregisteredStudy, NotAssessed, RegionMap, Role, Study
@@ -183,6 +185,20 @@ def test_an_empty_brain_mask_does_not_blind_the_networks(template: CoregisteredS
     found = segment_regions(study_of(image, empty), lenient, REGION_MODEL)
     assert isinstance(found, RegionMap)
     assert volume_mm3(found, "putamen", Side.LEFT) > 3000
+
+
+def test_brain_far_from_the_mask_is_seen_and_not_believed(template: CoregisteredStudy) -> None:
+    """The mask lacks the right third of the brain."""
+    image, mask = template.contrasts[Role.T1W], template.brain.array.copy()
+    mask[:, :, :70] = False
+    networks = load_networks(REGION_MODEL)
+    assert networks is not None
+    found = read_regions(image, template.brain.with_array(mask), networks)
+    assert found is not None
+    beyond = distance_transform_edt(~mask, image.spacing) > RIM_MM + 2 * frames.HEAD_MM
+    assert found.seen[beyond].sum() > 10_000
+    assert not found.brain[beyond].any()
+    assert not found.labels[beyond].any()
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 2, 2), (1, 40, 40)])

@@ -82,5 +82,5 @@ def test_threads_change_no_pose(head: Head) -> None:
     one, two = (coregister(whole, RegistrationSettings(threads=count)) for count in (1, 2))
     for role in (Role.T1W, Role.T2W):
         assert np.allclose(one.registrations[role].matrix_lps_mm,
-                           two.registrations[role].matrix_lps_mm, atol=1e-3)
+                           two.registrations[role].matrix_lps_mm, atol=0.02)
         assert one.registrations[role].accepted
