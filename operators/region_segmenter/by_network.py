@@ -38,8 +38,8 @@ _LEFT = (1, 3, 5, 7, 9, 11)
 _CEREBRUM = tuple(range(1, 14))
 _NO_STRUCTURE, _DOUBTED = 255, 254
 VENTRICLE_MM = 1.5
-"""How far beyond the coarse look's ventricles the fine one's are believed: best of 0 to 5 mm on the
-heads that chose the weights."""
+"""Own choice, half a voxel of the coarse look: how far beyond its ventricles the fine look's are
+believed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

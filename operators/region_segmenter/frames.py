@@ -34,8 +34,8 @@ LEAST_COSINE = 0.5
 """Of every axis of a head with the patient's: 60 degrees. A head turned farther has its sides, or
 its top and bottom, taken for each other (our choice)."""
 MOST_REST_MM = 15.0
-"""Root mean square distance of a head's centres from the atlas's: far above that of any head seen,
-2 to 5 mm (our choice)."""
+"""Root mean square distance of a head's centres from the atlas's: far above that of any head seen
+(our choice)."""
 
 
 def grid_affine(spacing_mm: float, shape: Shape, centre_lps_mm: Sequence[float]) -> Matrix:

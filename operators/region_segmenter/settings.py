@@ -27,8 +27,8 @@ class RegionSettings(BaseModel):
     min_network_overlap: float = Field(
         default=0.75, ge=0, le=1,
         description="Least Dice overlap (0 to 1) of the networks' brain with the brain mask; below "
-        "it the networks are not believed. Usual is 0.93 and more; 0.79 to 0.82 where the mask of "
-        "a real T1w, 2.1 l large, took jaw muscle for brain.",
+        "it the networks are not believed. Set after a right brain had overlapped by less than "
+        "0.80 the mask of a real T1w that took jaw muscle for brain (docs/regions.md).",
     )
     min_overlap: float = Field(
         default=0.8, ge=0, le=1,

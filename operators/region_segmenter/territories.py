@@ -26,7 +26,7 @@ _WHITE = (*range(11, 26),)
 _NUCLEI, _CEREBELLUM = range(1, 9), (27, 28)
 _FAR_MM = 15.0
 """Where the head is cut, a landmark this far from where the centres have it is none: another place
-has become the farthest end. Best of 15, 20 and 30 mm on the template and two validation heads."""
+has become the farthest end (our choice)."""
 CAPSULE_MM = 8.0
 """Own choice: how near white matter of the internal capsule is to the nuclei on both its sides."""
 
@@ -157,11 +157,12 @@ def _affine(
 def _similarity(points: Points, wanted: Points) -> Matrix:
     """Turn, scale and shift that bring points (n, 3) nearest to the wanted ones (Umeyama, IEEE
     Trans Pattern Anal 1991;13:376)."""
+    from scipy.spatial.transform import Rotation
+
     one, two = points - points.mean(axis=0), wanted - wanted.mean(axis=0)
-    left, stretch, right = np.linalg.svd(two.T @ one)
-    flip = np.array([1.0, 1.0, np.linalg.det(left @ right)])
+    turn = Rotation.align_vectors(two, one)[0].as_matrix()
     matrix = np.eye(4)
-    matrix[:3, :3] = (stretch * flip).sum() / (one**2).sum() * (left * flip) @ right
+    matrix[:3, :3] = (two * (one @ turn.T)).sum() / (one**2).sum() * turn
     matrix[:3, 3] = wanted.mean(axis=0) - matrix[:3, :3] @ points.mean(axis=0)
     return matrix
 
